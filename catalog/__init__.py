@@ -1,0 +1,1 @@
+"""What is for sale: products, SKUs, categories, stock, search, media. Knows no order and no member."""

@@ -1,0 +1,23 @@
+"""The way out: httpx clients that refuse to speak while one of our transactions is open."""
+
+import httpx
+
+from kit.database import assert_outside
+
+_LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=16)
+
+
+async def _check(_request: httpx.Request) -> None:
+    assert_outside()
+
+
+def outside_client(base_url: str = "", *, timeout_s: float = 8.0, connect_s: float = 3.0) -> httpx.AsyncClient:
+    """One per upstream and process. `trust_env` is off: no proxy or netrc of the machine changes what we send."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        timeout=httpx.Timeout(timeout_s, connect=connect_s),
+        limits=_LIMITS,
+        trust_env=False,
+        follow_redirects=False,
+        event_hooks={"request": [_check]},
+    )

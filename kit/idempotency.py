@@ -1,0 +1,162 @@
+"""Asked twice, answered once, and the same.
+
+A key belongs to an actor and an operation. Two shapes:
+
+`once`    the whole operation is one transaction. A second request with the same key waits on the unique index until the
+          first has ended (at most `lock_timeout`), then gets the first answer; when the first was refused its key is
+          gone with its rollback, so refusals are not kept.
+`begin` … `finish` / `forget`
+          the operation talks to the world in between. The key is committed before, the answer after. When the process
+          dies half way, the key is taken over after `TAKEOVER_S` and the operation runs again: it is written so that it
+          may.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Index, delete, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kit.database import Database, Table
+from kit.errors import Conflict, Unprocessable
+
+T = TypeVar("T")
+KEEP = timedelta(hours=73)
+TAKEOVER_S = 30
+
+
+class KeyReused(Unprocessable):
+    """This Idempotency-Key was used with other content; use a new key."""
+
+    zh = "该幂等键已用于其他内容，请更换"
+
+
+class StillRunning(Conflict):
+    """The first request with this Idempotency-Key is still running; ask again shortly."""
+
+    zh = "相同的请求正在处理中，请稍后重试"
+    retry_after_s = 1
+
+
+class IdempotencyKey(Table):
+    __tablename__ = "idempotency_key"
+    __table_args__ = (Index(None, "started_at"),)
+
+    actor: Mapped[str] = mapped_column(primary_key=True)
+    operation: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    content: Mapped[bytes]
+    """SHA-256 of the canonical body: key order and white space do not count."""
+    answer: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    started_at: Mapped[datetime]
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """What a client means to do exactly once."""
+
+    actor: str
+    operation: str
+    key: str
+    content: bytes
+
+
+def intent(actor: str, operation: str, key: str, body: Any) -> Intent:
+    """`body` is any msgspec value; its canonical JSON (sorted keys) is hashed."""
+    canonical = msgspec.json.encode(body, order="sorted")
+    return Intent(actor, operation, key, hashlib.sha256(canonical).digest())
+
+
+def _where(wish: Intent) -> tuple[Any, ...]:
+    return (
+        IdempotencyKey.actor == wish.actor,
+        IdempotencyKey.operation == wish.operation,
+        IdempotencyKey.key == wish.key,
+    )
+
+
+async def _claim(session: AsyncSession, wish: Intent, now: datetime) -> bool:
+    """True when the key is ours now."""
+    statement = (
+        insert(IdempotencyKey)
+        .values(
+            actor=wish.actor, operation=wish.operation, key=wish.key, content=wish.content, answer=None, started_at=now
+        )
+        .on_conflict_do_nothing()
+        .returning(IdempotencyKey.key)
+    )
+    try:
+        return (await session.execute(statement)).first() is not None
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == "55P03":  # lock_not_available: the first one is still at it
+            raise StillRunning from error
+        raise
+
+
+async def _earlier(session: AsyncSession, wish: Intent) -> IdempotencyKey | None:
+    row = (await session.execute(select(IdempotencyKey).where(*_where(wish)).with_for_update())).scalar_one_or_none()
+    if row is not None and row.content != wish.content:
+        raise KeyReused
+    return row
+
+
+async def once(
+    session: AsyncSession, wish: Intent, now: datetime, work: Callable[[], Awaitable[T]], kind: type[T]
+) -> T:
+    """Run `work` in the caller's transaction and keep its answer, or return the answer kept before.
+
+    Raises `KeyReused` (422) for other content under the same key, `StillRunning` (409).
+    """
+    if not await _claim(session, wish, now):
+        row = await _earlier(session, wish)
+        if row is None or row.answer is None:
+            raise StillRunning
+        return msgspec.convert(row.answer, kind)
+    answer = await work()
+    await _keep(session, wish, answer)
+    return answer
+
+
+async def begin(db: Database, wish: Intent, now: datetime, kind: type[T]) -> T | None:
+    """Commit the key; `None` means: go ahead. Otherwise the answer that was given before.
+
+    Raises `KeyReused` (422), or `StillRunning` (409) while the first request may still be at work.
+    """
+    async with db.begin() as session:
+        if await _claim(session, wish, now):
+            return None
+        row = await _earlier(session, wish)
+        if row is None:
+            raise StillRunning
+        if row.answer is not None:
+            return msgspec.convert(row.answer, kind)
+        if now - row.started_at < timedelta(seconds=TAKEOVER_S):
+            raise StillRunning
+        row.started_at = now
+    return None
+
+
+async def finish(db: Database, wish: Intent, answer: Any) -> None:
+    """Keep the answer of an operation that was begun."""
+    async with db.begin() as session:
+        await _keep(session, wish, answer)
+
+
+async def forget(db: Database, wish: Intent) -> None:
+    """The operation was refused: the same key may be used again."""
+    async with db.begin() as session:
+        await session.execute(delete(IdempotencyKey).where(*_where(wish), IdempotencyKey.answer.is_(None)))
+
+
+async def _keep(session: AsyncSession, wish: Intent, answer: Any) -> None:
+    await session.execute(update(IdempotencyKey).where(*_where(wish)).values(answer=msgspec.to_builtins(answer)))
+
+
+async def sweep(session: AsyncSession, now: datetime) -> None:
+    """Drop keys older than `KEEP`."""
+    await session.execute(delete(IdempotencyKey).where(IdempotencyKey.started_at < now - KEEP))

@@ -1,0 +1,81 @@
+"""structlog: one JSON line (a readable one on a terminal) per event, one canonical line per request and per job.
+
+Nothing secret or personal gets out: keys that name it are masked, values that look like it are cut, and what Postgres
+adds to an error (`DETAIL: Key (phone)=(138…)`) is dropped.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+_SECRET_KEYS = re.compile(
+    r"token|secret|password|authorization|signature|session_key|private_key|apiv3|phone|address|openid|unionid"
+    r"|receiver|nickname|cookie|js_code|^code$|pay_sign|paysign",
+    re.IGNORECASE,
+)
+_PATTERNS = (
+    (re.compile(r"DETAIL:.*", re.DOTALL), "DETAIL: (cut)"),
+    (re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)"), "(phone)"),
+    (re.compile(r"(?i)(access_token|secret|js_code|code|token|password)=[^&\s\"']+"), r"\1=(cut)"),
+    (re.compile(r"(?i)bearer\s+[\w.~+/=-]+"), "Bearer (cut)"),
+    (re.compile(r"\bo[A-Za-z0-9_-]{27}\b"), "(openid)"),
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL), "(key)"),
+)
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        for pattern, replacement in _PATTERNS:
+            value = pattern.sub(replacement, value)
+        return value
+    if isinstance(value, dict):
+        return {k: "(cut)" if isinstance(k, str) and _SECRET_KEYS.search(k) else _clean(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(v) for v in value]
+    return value
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The structlog processor that masks secrets and personal values, last before rendering."""
+    for key, value in list(event.items()):
+        event[key] = "(cut)" if _SECRET_KEYS.search(key) and value is not None else _clean(value)
+    return event
+
+
+def configure(*, level: str = "info", readable: bool = False) -> None:
+    """Set up structlog and lead the standard library's loggers through the same redaction. Call once per process."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if readable
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processors=[_drop_meta, renderer], foreign_pre_chain=shared)
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("httpx", "httpcore", "alembic.runtime.plugins"):  # they print URLs, with tokens in the query
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _drop_meta(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return structlog.stdlib.ProcessorFormatter.remove_processors_meta(logging.getLogger(), "", event)

@@ -1,0 +1,25 @@
+"""The numbers (`no`) by which orders, payments and refunds are known outside."""
+
+import secrets
+import time
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_RANDOM_DIGITS = 14  # 83 bits: nobody guesses one
+
+
+def _base62(value: int, width: int) -> str:
+    digits = []
+    for _ in range(width):
+        value, digit = divmod(value, 62)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def new_no(prefix: str) -> str:
+    """A fresh number: prefix, 8 digits of time (ms, sorts by ASCII), 14 random ones; `[0-9A-Za-z]`, at most 24 long.
+
+    Fits WeChat Pay's `out_trade_no` (6 to 32 characters) and `out_refund_no`.
+    """
+    if len(prefix) > 2 or not prefix.isalnum():
+        raise ValueError("a prefix of one or two letters")
+    return prefix + _base62(time.time_ns() // 1_000_000, 8) + _base62(secrets.randbits(83), _RANDOM_DIGITS)

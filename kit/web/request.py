@@ -1,0 +1,64 @@
+"""Bodies are decoded strictly, to the handler's own type.
+
+Litestar converts leniently (`"5"` and `28.0` pass for 5) and reads any content type as JSON; where money and goods
+move, neither will do.
+"""
+
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.types import Empty
+
+from kit.errors import InvalidInput, Malformed
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+class NotJson(Malformed):
+    """The body is not valid JSON in UTF-8."""
+
+    zh = "请求体不是合法的 JSON"
+
+
+class WrongContentType(Malformed):
+    """Send the body as application/json."""
+
+    status = 415
+    zh = "请以 application/json 发送请求体"
+
+
+class StrictRequest(Request[Any, Any, Any]):
+    async def json(self) -> Any:
+        """The body as the handler's `data` type. Raises 400 for what does not fit, 415 for another content type."""
+        if self._json is not Empty:
+            return self._json
+        media_type = (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise WrongContentType
+        body = await self.body()
+        field = self.route_handler.parsed_data_field
+        self._json = decode(body, field.annotation if field is not None else Any)
+        return self._json
+
+
+def decode(body: bytes, kind: Any) -> Any:
+    """`body` as `kind`, strictly. Raises `InvalidInput` naming the field, or `NotJson`."""
+    try:
+        return msgspec.json.decode(body, type=kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise InvalidInput([field_error(str(error))]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotJson from error
+
+
+def field_error(message: str) -> dict[str, str]:
+    """`Expected `int` >= 1 - at `$.lines[0].quantity`` as `{"field": "lines[0].quantity", "rule": …}`."""
+    rule, _, path = message.partition(" - at `")
+    field = path.rstrip("`").removeprefix("$").removeprefix(".")
+    if "matching regex" in rule:
+        rule = "has the wrong form, or characters that are not allowed"
+    if not field and "`" in rule:
+        parts = rule.split("`")
+        field = parts[1] if ("missing required field" in rule or "unknown field" in rule) else ""
+    return {"field": field or "body", "rule": rule}

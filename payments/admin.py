@@ -1,0 +1,5 @@
+"""What staff call."""
+
+from typing import Any
+
+ROUTES: list[Any] = []

@@ -1,0 +1,51 @@
+"""How this world is tuned; every change is kept."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from sandbox.database import Database
+
+KeyMode = Literal["public_key", "certificate", "both"]
+DeliveryMode = Literal["normal", "late", "twice", "never"]
+Kind = Literal["transaction", "refund"]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=366 * 86400)]
+
+
+class Delivery(msgspec.Struct, kw_only=True):
+    """What happens to notices that are written from now on; ``kinds`` names which, the others go out normally."""
+
+    mode: DeliveryMode = "normal"
+    delay_s: Seconds = 30.0
+    kinds: list[Kind] = msgspec.field(default_factory=lambda: ["transaction", "refund"])
+
+
+class Knobs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The defaults are an ordinary day with an ordinary merchant."""
+
+    key_mode: KeyMode = "public_key"
+    shop_name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "沙箱小店 Sandbox Shop"
+    reused_number: Literal["OUT_TRADE_NO_USED", "INVALID_REQUEST"] = "OUT_TRADE_NO_USED"
+    """Sources disagree about what a number answers that comes again with other parameters: applications meet both."""
+    refund_delay_s: Seconds = 1.0
+    refund_gap_s: Seconds = 0.0
+    """WeChat asks for a minute between two parts of one order; off, because nobody knows what it answers."""
+    balance_fen: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
+    """What the merchant can refund from; ``None`` is enough for anything."""
+    strict_openid: bool = False
+    """Refuse openids that no code was ever made for, not only misshapen ones."""
+    refuse_repeated_nonce: bool = False
+    """No source says that WeChat remembers nonces."""
+    delivery: Delivery = msgspec.field(default_factory=Delivery)
+
+
+def load(db: Database) -> Knobs:
+    """What was turned before, over the defaults."""
+    kept = db.row("SELECT value FROM knobs WHERE name = 'all'")
+    return msgspec.json.decode(kept["value"], type=Knobs) if kept else Knobs()
+
+
+def keep(db: Database, knobs: Knobs) -> None:
+    """Remember ``knobs`` over a restart."""
+    value = msgspec.json.encode(knobs).decode()
+    db.write("INSERT INTO knobs VALUES ('all', ?) ON CONFLICT DO UPDATE SET value = excluded.value", value)

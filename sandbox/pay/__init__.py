@@ -1,0 +1,1 @@
+"""WeChat Pay API v3: who may call, what they may ask, and what becomes of the money."""

@@ -1,0 +1,1 @@
+"""The page that stands for the buyer's telephone."""

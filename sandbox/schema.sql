@@ -1,0 +1,57 @@
+-- Times are seconds since 1970 in business time; money is whole fen.
+CREATE TABLE IF NOT EXISTS knobs (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+CREATE TABLE IF NOT EXISTS users (
+    id INTEGER PRIMARY KEY, label TEXT NOT NULL UNIQUE, openid TEXT NOT NULL UNIQUE, unionid TEXT, phone TEXT,
+    country_code TEXT NOT NULL DEFAULT '86', session_key TEXT, blocked INTEGER NOT NULL DEFAULT 0,
+    account_closed INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS codes (
+    code TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('login', 'phone')),
+    openid TEXT NOT NULL REFERENCES users (openid), created_at REAL NOT NULL, used_at REAL
+);
+
+CREATE TABLE IF NOT EXISTS tokens (
+    id INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE, kind TEXT NOT NULL CHECK (kind IN ('stable', 'legacy')),
+    issued_at REAL NOT NULL, expires_at REAL NOT NULL, dead_at REAL, forced INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE IF NOT EXISTS orders (
+    out_trade_no TEXT PRIMARY KEY, trade_type TEXT NOT NULL, body TEXT NOT NULL, description TEXT NOT NULL,
+    attach TEXT, notify_url TEXT NOT NULL, total INTEGER NOT NULL CHECK (total > 0), openid TEXT,
+    state TEXT NOT NULL CHECK (state IN ('NOTPAY', 'SUCCESS', 'REFUND', 'CLOSED')),
+    created_at REAL NOT NULL, expires_at REAL NOT NULL, closes_at REAL NOT NULL, cancelled_at REAL, closed_at REAL,
+    transaction_id TEXT UNIQUE, paid_at REAL, payer TEXT, bank_type TEXT, coupon INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS orders_by_time ON orders (created_at);
+
+CREATE TABLE IF NOT EXISTS prepays (
+    prepay_id TEXT PRIMARY KEY, out_trade_no TEXT NOT NULL REFERENCES orders (out_trade_no), code TEXT,
+    created_at REAL NOT NULL, valid_until REAL NOT NULL, replaced INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS prepays_by_order ON prepays (out_trade_no, created_at);
+
+CREATE TABLE IF NOT EXISTS refunds (
+    out_refund_no TEXT PRIMARY KEY, refund_id TEXT NOT NULL UNIQUE,
+    out_trade_no TEXT NOT NULL REFERENCES orders (out_trade_no), body TEXT NOT NULL, notify_url TEXT, reason TEXT,
+    amount INTEGER NOT NULL CHECK (amount > 0), coupon INTEGER NOT NULL DEFAULT 0, funds_account TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('PROCESSING', 'SUCCESS', 'ABNORMAL', 'CLOSED')),
+    created_at REAL NOT NULL, settle_at REAL, done_at REAL
+);
+CREATE INDEX IF NOT EXISTS refunds_by_order ON refunds (out_trade_no);
+CREATE INDEX IF NOT EXISTS refunds_to_settle ON refunds (settle_at) WHERE settle_at IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS notices (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, url TEXT NOT NULL, event_type TEXT NOT NULL,
+    summary TEXT NOT NULL, plaintext TEXT NOT NULL, created_at REAL NOT NULL, next_at REAL, copies INTEGER NOT NULL,
+    failures INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'held', 'given_up'))
+);
+CREATE INDEX IF NOT EXISTS notices_due ON notices (next_at) WHERE next_at IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS attempts (
+    id INTEGER PRIMARY KEY, notice_id TEXT NOT NULL REFERENCES notices (id), at REAL NOT NULL, variant TEXT,
+    status INTEGER, answer TEXT, error TEXT, took_ms INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS attempts_by_notice ON attempts (notice_id);

@@ -1,0 +1,1 @@
+"""Staff: sign-in, roles, the guarded router, the audit log."""

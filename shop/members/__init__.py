@@ -1,0 +1,1 @@
+"""People who buy: sign-in, identities, addresses."""

@@ -1,0 +1,5 @@
+"""What the Mini Program calls."""
+
+from typing import Any
+
+ROUTES: list[Any] = []

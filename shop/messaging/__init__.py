@@ -1,0 +1,1 @@
+"""Rooms for messages to members; empty until they are built."""

@@ -1,0 +1,1 @@
+"""Checkout, orders, their payment and their end."""

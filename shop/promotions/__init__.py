@@ -1,0 +1,1 @@
+"""Rooms for promotions and coupons; empty until they are built."""

@@ -1,0 +1,1 @@
+"""Freight and parcels."""

@@ -1,0 +1,1 @@
+"""Clients of `api.weixin.qq.com`: sign-in, phone numbers, access tokens."""
