@@ -1,0 +1,88 @@
+"""Make a cluster: initdb, the roles and the database, aside, and put it in place only when it is whole."""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from dev.account import Account
+from dev.trouble import Trouble
+
+ROLES = ("postgres", "shop_owner", "shop_app")
+_LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--encoding=UTF8")
+
+
+def found(account: Account, passwords: Path, settings: Mapping[str, str], lock: int) -> None:
+    """Make ``pgdata`` in the account's home, the roles' new passwords going into ``passwords``.
+
+    The programs hold descriptor ``lock``, so that nobody starts over while one of them still writes. Nothing is in
+    place before the last rename; what an interrupted attempt left is removed first. Raises Trouble.
+    """
+    half = account.home / "pgdata-new"
+    shutil.rmtree(half, ignore_errors=True)
+    words = {role: secrets.token_urlsafe(24) for role in ROLES}
+    _write_private(passwords, json.dumps(words, indent=2) + "\n")
+    _initdb(account, half, words["postgres"], settings, lock)
+    _tell(account, half, settings, lock, "postgres", _roles(words))
+    _tell(account, half, settings, lock, "shop", ["GRANT USAGE ON SCHEMA public TO shop_app;"])
+    half.rename(account.home / "pgdata")
+
+
+def read_passwords(path: Path) -> dict[str, str]:
+    """Return role name → password. Raises Trouble if the file is lost."""
+    try:
+        words: dict[str, str] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise Trouble(
+            f"The database passwords in {path} cannot be read ({error}): remove {path.parent} to start anew."
+        ) from None
+    return words
+
+
+def _initdb(account: Account, half: Path, password: str, settings: Mapping[str, str], lock: int) -> None:
+    slip = account.home / "superuser.password"
+    slip.unlink(missing_ok=True)
+    _write_private(slip, password + "\n")
+    account.hand_over(slip)
+    argv = [str(account.programs / "initdb"), "-D", str(half), "--username=postgres", f"--pwfile={slip}"]
+    argv += ["--auth=scram-sha-256", "--data-checksums", *_LOCALE]
+    argv += ["--no-sync"] if settings.get("fsync") == "off" else []
+    try:
+        _must(account.run(argv, give=lock), "initdb")
+    finally:
+        slip.unlink()
+
+
+def _roles(words: Mapping[str, str]) -> list[str]:
+    return [
+        f"CREATE ROLE shop_owner LOGIN PASSWORD '{words['shop_owner']}';",
+        f"CREATE ROLE shop_app LOGIN PASSWORD '{words['shop_app']}';",
+        "CREATE DATABASE shop OWNER shop_owner;",
+        "REVOKE ALL ON DATABASE shop FROM PUBLIC;",
+        "GRANT CONNECT ON DATABASE shop TO shop_app;",
+    ]
+
+
+def _tell(
+    account: Account, half: Path, settings: Mapping[str, str], lock: int, database: str, statements: list[str]
+) -> None:
+    """Run statements in single-user mode: no port, no password, nobody else, and over before the rename."""
+    argv = [str(account.programs / "postgres"), "--single", "-D", str(half), "-c", "exit_on_error=on"]
+    argv += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    _must(account.run([*argv, database], give=lock, words="\n".join(statements) + "\n"), "postgres --single")
+
+
+def _must(done: subprocess.CompletedProcess[str], name: str) -> None:
+    if done.returncode != 0:
+        raise Trouble(
+            f"{name} failed: {done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.returncode}"
+        )
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)

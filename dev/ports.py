@@ -1,0 +1,24 @@
+"""Free and taken TCP ports on the loopback interface."""
+
+import socket
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on 127.0.0.1:``port``. Raises PermissionError for a port we may not use."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: an old connection does not count
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen(1)
+        except PermissionError:
+            raise
+        except OSError:
+            return False
+    return True
+
+
+def any_free() -> int:
+    """Return a port nobody listens on just now; somebody may take it before you do."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
