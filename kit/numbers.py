@@ -23,3 +23,8 @@ def new_no(prefix: str) -> str:
     if len(prefix) > 2 or not prefix.isalnum():
         raise ValueError("a prefix of one or two letters")
     return prefix + _base62(time.time_ns() // 1_000_000, 8) + _base62(secrets.randbits(83), _RANDOM_DIGITS)
+
+
+def new_nonce() -> str:
+    """32 hexadecimal digits."""
+    return secrets.token_hex(16)

@@ -1,5 +1,67 @@
-"""What the Mini Program calls."""
+"""What WeChat Pay calls. Its answers: 204 when stored and handled, else 4xx or 5xx with `{"code": "FAIL"}`."""
 
+import time
 from typing import Any
 
-ROUTES: list[Any] = []
+from litestar import MediaType, Request, Response, post
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+
+from kit.clock import Clock
+from kit.database import Database
+from kit.errors import Problem
+from kit.web.problems import on_problem
+from kit.web.request import WrongContentType
+from payments import notices
+from payments.ports import Payee
+from payments.wechatpay.gateway import Gateway
+
+
+def _failed(request: Request[Any, Any, Any], error: Problem) -> Response[Any]:
+    answer = on_problem(request, error)
+    answer.content = {"code": "FAIL", "message": error.sentence("zh")}
+    answer.headers["content-type"] = "application/json"
+    return answer
+
+
+@post(
+    "/pay/notify",
+    operation_id="receivePayNotice",
+    summary="WeChat Pay's notifications of payments and refunds",
+    status_code=204,
+    exception_handlers={Problem: _failed},
+    responses={
+        status: ResponseSpec(dict[str, str], description=text, media_type=MediaType.JSON)
+        for status, text in {
+            400: "Unreadable",
+            401: "Not genuine",
+            415: "Not JSON",
+            500: "Not handled",
+            503: "Later",
+        }.items()
+    },
+)
+async def receive_pay_notice(
+    request: Request[Any, Any, Any],
+    db: NamedDependency[Database],
+    gateway: NamedDependency[Gateway],
+    payee: NamedDependency[Payee],
+    clock: NamedDependency[Clock],
+) -> None:
+    if (request.headers.get("content-type") or "").partition(";")[0].strip().lower() != "application/json":
+        raise WrongContentType
+    raw = await request.body()
+    await notices.receive(db, gateway.keyring, payee, clock, _once(request), raw, time.time())
+
+
+def _once(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """Headers by lower-case name; one that came twice is joined, and so fits no rule."""
+    headers: dict[str, str] = {}
+    for name, value in request.scope["headers"]:
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        headers[key] = f"{headers[key]},{text}" if key in headers else text
+    return headers
+
+
+ROUTES: list[Any] = [receive_pay_notice]

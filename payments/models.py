@@ -1,1 +1,211 @@
-"""Tables."""
+"""Tables of money: attempts to be paid, refunds, what WeChat told us, and what needs a look.
+
+OPENING ──▶ OPEN ──▶ RECEIVED         the money is in
+   │          │          ▲
+   └──────────┴─▶ CLOSED ┘            money may still arrive for what we closed: it is received, and goes back
+
+REQUESTED ─▶ PROCESSING ─▶ SUCCEEDED
+     │            ├──────▶ ABNORMAL ─▶ PROCESSING
+     └─▶ REFUSED  └──────▶ CLOSED
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, LargeBinary, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kit.database import Table
+from kit.errors import Conflict
+
+
+class PaymentState(StrEnum):
+    OPENING = "opening"
+    """The intent is committed; whether WeChat has the order is not known yet."""
+    OPEN = "open"
+    """WeChat has the order; the payer may pay."""
+    RECEIVED = "received"
+    CLOSED = "closed"
+    """WeChat was told, and asked: nobody can pay it any more."""
+
+
+class RefundState(StrEnum):
+    REQUESTED = "requested"
+    """The intent is committed; WeChat may or may not have it."""
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    ABNORMAL = "abnormal"
+    """The payer's account is gone; the money waits with the merchant and a person decides."""
+    CLOSED = "closed"
+    REFUSED = "refused"
+    """WeChat will never do it: a person decides."""
+
+
+PAYMENT_MOVES: dict[PaymentState, frozenset[PaymentState]] = {
+    PaymentState.OPENING: frozenset({PaymentState.OPEN, PaymentState.RECEIVED, PaymentState.CLOSED}),
+    PaymentState.OPEN: frozenset({PaymentState.RECEIVED, PaymentState.CLOSED}),
+    PaymentState.CLOSED: frozenset({PaymentState.RECEIVED}),
+    PaymentState.RECEIVED: frozenset(),
+}
+REFUND_MOVES: dict[RefundState, frozenset[RefundState]] = {
+    RefundState.REQUESTED: frozenset(
+        {
+            RefundState.PROCESSING,
+            RefundState.SUCCEEDED,
+            RefundState.ABNORMAL,
+            RefundState.CLOSED,
+            RefundState.REFUSED,
+        }
+    ),
+    RefundState.PROCESSING: frozenset({RefundState.SUCCEEDED, RefundState.ABNORMAL, RefundState.CLOSED}),
+    RefundState.ABNORMAL: frozenset({RefundState.PROCESSING, RefundState.SUCCEEDED, RefundState.CLOSED}),
+    RefundState.SUCCEEDED: frozenset(),
+    RefundState.CLOSED: frozenset(),
+    RefundState.REFUSED: frozenset(),
+}
+LIVE = (PaymentState.OPENING, PaymentState.OPEN)
+
+
+class IllegalMove(Conflict):
+    """{what} cannot go from {source} to {target}."""
+
+    zh = "{what} 不能从 {source} 变为 {target}"
+
+
+class Payment(Table):
+    """One attempt to be paid, with its own `out_trade_no`. At most one live and at most one applied per payable."""
+
+    __tablename__ = "payment"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="amount"),
+        CheckConstraint("refunded_fen >= 0 AND refunded_fen <= coalesce(received_fen, 0)", name="refunded"),
+        CheckConstraint("NOT applied OR state = 'received'", name="applied"),
+        CheckConstraint(
+            "(state = 'received') = (transaction_id IS NOT NULL AND received_fen IS NOT NULL AND received_at IS NOT NULL)",
+            name="received",
+        ),
+        Index("uq_payment_live", "payable", unique=True, postgresql_where=text("state IN ('opening', 'open')")),
+        Index("uq_payment_applied", "payable", unique=True, postgresql_where=text("applied")),
+        Index("ix_payment_check_at", "check_at", postgresql_where=text("state IN ('opening', 'open')")),
+        Index(None, "payable"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    out_trade_no: Mapped[str] = mapped_column(unique=True)
+    payable: Mapped[str]
+    """What it is for: opaque here (an order's `no`)."""
+    channel: Mapped[str]
+    mchid: Mapped[str]
+    appid: Mapped[str]
+    openid: Mapped[str | None]
+    """The payer we named (JSAPI)."""
+    currency: Mapped[str]
+    amount_fen: Mapped[int]
+    description: Mapped[str]
+    state: Mapped[str]
+    external: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """Taken elsewhere (the WeChat Store): recorded and applied, never closed or refunded by us."""
+    expires_at: Mapped[datetime]
+    """WeChat's `time_expire`."""
+    prepay_id: Mapped[str | None]
+    prepaid_at: Mapped[datetime | None]
+    transaction_id: Mapped[str | None] = mapped_column(unique=True)
+    received_fen: Mapped[int | None]
+    received_at: Mapped[datetime | None]
+    """WeChat's `success_time`."""
+    applied: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """It is this payment that paid the payable."""
+    refunded_fen: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """Sum of the refunds that are under way or done."""
+    check_at: Mapped[datetime]
+    """When to ask WeChat next, should no news come."""
+    checks: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    last_error: Mapped[str | None]
+    created_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+
+    def move(self, to: PaymentState) -> None:
+        """Raises `IllegalMove` (409)."""
+        source = PaymentState(self.state)
+        if to not in PAYMENT_MOVES[source]:
+            raise IllegalMove(what="payment", source=source, target=to)
+        self.state = to
+
+
+class Refund(Table):
+    """Money back, promised once for each `cause`."""
+
+    __tablename__ = "refund"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="amount"),
+        Index("ix_refund_check_at", "check_at", postgresql_where=text("state IN ('requested', 'processing')")),
+        Index(None, "payment_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    out_refund_no: Mapped[str] = mapped_column(unique=True)
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"))
+    payable: Mapped[str]
+    cause: Mapped[str] = mapped_column(unique=True)
+    """Why, and which: `aftersale:<no>`, `late:<transaction id>`. The same cause is never refunded twice."""
+    amount_fen: Mapped[int]
+    reason: Mapped[str]
+    """Shown to the payer."""
+    state: Mapped[str]
+    refund_id: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    check_at: Mapped[datetime]
+    last_error: Mapped[str | None]
+    requested_by: Mapped[str]
+    requested_at: Mapped[datetime]
+    succeeded_at: Mapped[datetime | None]
+
+    def move(self, to: RefundState) -> None:
+        """Raises `IllegalMove` (409)."""
+        source = RefundState(self.state)
+        if to not in REFUND_MOVES[source]:
+            raise IllegalMove(what="refund", source=source, target=to)
+        self.state = to
+
+
+class Notice(Table):
+    """What WeChat Pay told us, written down before it is handled. The body stays encrypted as it came."""
+
+    __tablename__ = "notice"
+    __table_args__ = (Index("ix_notice_open", "received_at", postgresql_where=text("handled_at IS NULL")),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    """WeChat's event id, the same in every repeat."""
+    event_type: Mapped[str]
+    original_type: Mapped[str]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[datetime]
+    handled_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    last_error: Mapped[str | None]
+
+
+class PaymentException(Table):
+    """Money or news that did not fit. Visible until it is settled by itself or decided by a person."""
+
+    __tablename__ = "payment_exception"
+    __table_args__ = (
+        Index("uq_payment_exception_kind_reference", "kind", "reference", unique=True),
+        Index("ix_payment_exception_open", "created_at", postgresql_where=text("resolved_at IS NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    kind: Mapped[str]
+    reference: Mapped[str]
+    """What it is about: a transaction id, an out_refund_no, a notice id. One case for each kind and reference."""
+    payment_id: Mapped[int | None] = mapped_column(ForeignKey("payment.id"))
+    refund_id: Mapped[int | None] = mapped_column(ForeignKey("refund.id"))
+    """The refund that answers it by itself."""
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+    resolved_by: Mapped[str | None]
+    resolution: Mapped[str | None]

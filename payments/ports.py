@@ -1,0 +1,52 @@
+"""How payments tells those who are paid, without knowing them.
+
+`shop.orders` and `shop.aftersales` implement `Payee`; `shop.app` joins them. Both methods run inside the transaction
+that settles the money: what they write and what we write is there together or not at all.
+"""
+
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Money received for a payable, exactly the amount that was asked."""
+
+    payable: str
+    out_trade_no: str
+    transaction_id: str
+    amount_fen: int
+    paid_at: datetime
+    """WeChat's `success_time`."""
+
+
+class Declined(msgspec.Struct, frozen=True):
+    """The money is not wanted (any more) and must go back."""
+
+    kind: str
+    """`paid_after_close` or `second_payment`: the kind of the exception that is written."""
+
+
+class RefundNews(msgspec.Struct, frozen=True):
+    """A refund ended: `succeeded`, or not (`closed`, `refused`)."""
+
+    payable: str
+    cause: str
+    out_refund_no: str
+    amount_fen: int
+    succeeded: bool
+    at: datetime
+
+
+class Payee(Protocol):
+    """Locks its own rows: the payment is locked already, so the order comes next."""
+
+    async def paid(self, session: AsyncSession, receipt: Receipt, at: datetime) -> Declined | None:
+        """Take the money (`None`), or decline it."""
+        ...
+
+    async def refunded(self, session: AsyncSession, news: RefundNews) -> None:
+        """A refund for `news.cause` ended."""
+        ...

@@ -1,0 +1,105 @@
+"""Money arrives: one transaction that locks the payment, compares, marks it received and tells the payee.
+
+An order is paid exactly when one of its payments is *applied*; every other payment received has its exception and its
+refund written in this same transaction.
+
+Locks: payment → (payee) order → SKU rows.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kit import jobs
+from payments import cases, refunds
+from payments.models import LIVE, Payment, PaymentState
+from payments.ports import Payee, Receipt
+from payments.trades import Trade
+
+CLOSE_JOB = "payments.close"
+
+
+async def settle(session: AsyncSession, payee: Payee, trade: Trade, at: datetime) -> str:
+    """Take over a paid trade from a verified source; returns what came of it (`applied`, `known`, a case's kind).
+
+    Whatever the answer, the trade is dealt with: repeating it changes nothing.
+    """
+    if not trade.paid or trade.amount is None or trade.transaction_id is None or trade.success_time is None:
+        await cases.note(session, "incomplete_trade", trade.out_trade_no, at=at, facts={"state": trade.trade_state})
+        return "incomplete_trade"
+    statement = select(Payment).where(Payment.out_trade_no == trade.out_trade_no).with_for_update(key_share=True)
+    payment = (await session.execute(statement)).scalar_one_or_none()
+    if payment is None:
+        facts = {"out_trade_no": trade.out_trade_no, "amount_fen": trade.amount.total}
+        await cases.note(session, "unknown_order", trade.transaction_id, at=at, facts=facts)
+        return "unknown_order"
+    if (trade.mchid, trade.appid) != (payment.mchid, payment.appid):
+        facts = {"mchid": trade.mchid, "appid": trade.appid}
+        await cases.note(session, "wrong_account", trade.transaction_id, at=at, payment_id=payment.id, facts=facts)
+        return "wrong_account"
+    if payment.state == PaymentState.RECEIVED:
+        if payment.transaction_id == trade.transaction_id:
+            return "known"
+        await cases.note(session, "second_transaction", trade.transaction_id, at=at, payment_id=payment.id)
+        return "second_transaction"
+    payment.move(PaymentState.RECEIVED)
+    payment.transaction_id = trade.transaction_id
+    payment.received_fen = trade.amount.total
+    payment.received_at = trade.success_time
+    return await _apply(session, payee, payment, trade, at)
+
+
+async def _apply(session: AsyncSession, payee: Payee, payment: Payment, trade: Trade, at: datetime) -> str:
+    """Let the payee take the money, or send it back."""
+    assert trade.amount is not None
+    assert payment.transaction_id is not None
+    assert payment.received_at is not None
+    if (trade.amount.total, trade.amount.currency) != (payment.amount_fen, payment.currency):
+        facts = {"asked_fen": payment.amount_fen, "paid_fen": trade.amount.total, "currency": trade.amount.currency}
+        await _send_back(session, payment, "amount_mismatch", facts, at)
+        return "amount_mismatch"
+    receipt = Receipt(
+        payable=payment.payable,
+        out_trade_no=payment.out_trade_no,
+        transaction_id=payment.transaction_id,
+        amount_fen=payment.amount_fen,
+        paid_at=payment.received_at,
+    )
+    declined = await payee.paid(session, receipt, at)
+    if declined is not None:
+        await _send_back(session, payment, declined.kind, {}, at)
+        return declined.kind
+    payment.applied = True
+    await session.flush()
+    await _close_others(session, payment)
+    if payment.openid and trade.payer and trade.payer.openid and trade.payer.openid != payment.openid:
+        # The money is right, so it counts; a person looks at who paid.
+        await cases.note(session, "other_payer", payment.transaction_id, at=at, payment_id=payment.id)
+    return "applied"
+
+
+async def _send_back(
+    session: AsyncSession, payment: Payment, kind: str, facts: dict[str, object], at: datetime
+) -> None:
+    assert payment.transaction_id is not None
+    assert payment.received_fen is not None
+    refund = await refunds.request(
+        session,
+        payment,
+        payment.received_fen,
+        cause=f"{kind}:{payment.transaction_id}",
+        reason="订单已关闭，款项原路退回" if kind == "paid_after_close" else "款项原路退回",
+        by="system",
+        at=at,
+    )
+    await cases.note(
+        session, kind, payment.transaction_id, at=at, payment_id=payment.id, refund_id=refund.id, facts=facts
+    )
+
+
+async def _close_others(session: AsyncSession, payment: Payment) -> None:
+    """Another attempt for the same payable may still be open at WeChat: have it closed before somebody pays twice."""
+    statement = select(Payment.out_trade_no).where(Payment.payable == payment.payable, Payment.state.in_(LIVE))
+    for out_trade_no in await session.scalars(statement):
+        await jobs.enqueue(session, CLOSE_JOB, out_trade_no)

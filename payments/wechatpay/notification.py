@@ -1,0 +1,78 @@
+"""Is this really from WeChat Pay? (WeChat Pay v3, verifying signatures of notifications.)
+
+Everything that is not a valid, fresh signature over the raw bytes is refused alike, with no trace and no call.
+Signature probes (`WECHATPAY/SIGNTEST/…`) are just wrong signatures.
+"""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from kit.errors import Malformed, SignInNeeded
+from payments.wechatpay.keyring import Keyring, Sealed
+
+FRESH_S = 300
+"""WeChat's rule: a timestamp more than five minutes off, either way, is refused."""
+_SIGNATURE_TYPE = "WECHATPAY2-SHA256-RSA2048"
+_MAX_SIGNATURE = 1024
+
+
+class NotGenuine(SignInNeeded):
+    """The signature is missing, stale or wrong."""
+
+    zh = "签名缺失、过期或错误"
+
+
+class NotReadable(Malformed):
+    """Signed, but not a notification that can be read."""
+
+    zh = "通知内容无法解析"
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """The outer JSON. `resource.original_type` and `event_type` together say what is inside."""
+
+    id: str
+    event_type: str
+    resource_type: str
+    resource: Sealed
+
+
+def verify(headers: Mapping[str, str], raw: bytes, keyring: Keyring, wall_clock_s: float) -> Envelope:
+    """The envelope of a genuine notification. Raises `NotGenuine` (401) or `NotReadable` (400).
+
+    `headers` has lower-case names; a header that came twice must be given joined (and is then refused).
+    """
+    timestamp = headers.get("wechatpay-timestamp", "")
+    if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12):
+        raise NotGenuine
+    if abs(wall_clock_s - int(timestamp)) > FRESH_S:
+        raise NotGenuine
+    if headers.get("wechatpay-signature-type") != _SIGNATURE_TYPE:
+        raise NotGenuine
+    key = keyring.find(headers.get("wechatpay-serial", ""))
+    signature = headers.get("wechatpay-signature", "")
+    nonce = headers.get("wechatpay-nonce", "")
+    if key is None or not nonce or not 0 < len(signature) <= _MAX_SIGNATURE:
+        raise NotGenuine
+    signed = b"%s\n%s\n%s\n" % (timestamp.encode(), nonce.encode(), raw)
+    try:
+        key.verify(b64decode(signature, validate=True), signed, PKCS1v15(), SHA256())
+    except (InvalidSignature, binascii.Error, ValueError) as error:
+        raise NotGenuine from error
+    return _read(raw)
+
+
+def _read(raw: bytes) -> Envelope:
+    try:
+        envelope = msgspec.json.decode(raw, type=Envelope)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise NotReadable from error
+    if envelope.resource_type != "encrypt-resource" or not 0 < len(envelope.id) <= 64:
+        raise NotReadable
+    return envelope
