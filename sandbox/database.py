@@ -1,7 +1,7 @@
 """What must survive a restart and a SIGKILL: one SQLite file, written by one thread."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,7 +40,7 @@ class Database:
         """Change something; answers how many rows were."""
         return self._connection.execute(sql, values).rowcount
 
-    def insert(self, table: str, facts: dict[str, Value]) -> None:
+    def insert(self, table: str, facts: Mapping[str, Value]) -> None:
         """Add one row. The names come from our own code, never from a request."""
         names = ", ".join(facts)
         marks = ", ".join("?" * len(facts))

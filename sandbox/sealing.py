@@ -15,7 +15,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 def request_text(method: str, target: str, timestamp: str, nonce: str, body: bytes) -> bytes:
     """What a merchant signs: five lines, each ended by LF; the target is exactly what stood on the request line."""
-    return f"{method}\n{target}\n{timestamp}\n{nonce}\n".encode() + body + b"\n"
+    head = f"{method}\n{target}\n{timestamp}\n{nonce}\n"
+    return (
+        head.encode("latin-1", "replace") + body + b"\n"
+    )  # headers and targets were read as latin-1: the same bytes again
 
 
 def answer_text(timestamp: str, nonce: str, body: bytes) -> bytes:

@@ -1,0 +1,62 @@
+"""The composition root: WeChat Pay below ``/v3``, the platform, the levers and the phone, faults before them all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, Router, asgi
+from litestar.enums import ScopeType
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from sandbox import clockwork, faults
+from sandbox.control import levers, mail, money, people, world_routes
+from sandbox.miniprogram import routes as miniprogram
+from sandbox.notices.postman import Postman
+from sandbox.pay import door
+from sandbox.phone import routes as phone
+from sandbox.world import World
+
+
+def create_app(world: World) -> ASGIApp:
+    """Everything this world answers, and the clockwork that runs beside it."""
+    postman = Postman(world)
+
+    @asgi("/v3", is_mount=True, copy_scope=False)
+    async def pay(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            await door.serve(world, scope, receive, send)
+
+    control = Router(
+        "/",
+        guards=[levers.from_this_machine],
+        route_handlers=[
+            *world_routes.handlers(world),
+            *people.handlers(world),
+            *money.handlers(world),
+            *mail.handlers(world, postman),
+            *phone.handlers(world),
+        ],
+        exception_handlers={levers.NotNow: levers.not_now, levers.NotHere: levers.not_here},
+    )
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        task = asyncio.create_task(clockwork.run(world, postman))
+        yield
+        task.cancel()
+        await postman.close()
+        world.db.close()
+
+    app = Litestar(
+        [pay, control, *miniprogram.handlers(world)],
+        lifespan=[running],
+        openapi_config=OpenAPIConfig(
+            title="Sandbox levers",
+            version="1",
+            path="/_sandbox/docs",
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        ),
+    )
+    return faults.disturb(app, world.faults)

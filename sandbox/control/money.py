@@ -1,0 +1,154 @@
+"""Levers on money: what waits to be paid, paying and cancelling, the outcome of refunds, and the totals."""
+
+import sqlite3
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, get, post
+from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.types import ControllerRouterHandler
+
+from sandbox.clock import on_the_wire
+from sandbox.control.levers import NotHere, NotNow
+from sandbox.pay import payers, refunds
+from sandbox.pay.refusals import Refusal
+from sandbox.world import World
+
+PAGE = 200
+
+
+class Payer(msgspec.Struct, forbid_unknown_fields=True):
+    """Who pays; needed only where the order names nobody. A coupon makes the payer pay less."""
+
+    openid: str | None = None
+    coupon_fen: int = 0
+
+
+class Outcome(msgspec.Struct, forbid_unknown_fields=True):
+    """What becomes of a refund; PROCESSING again only after ABNORMAL."""
+
+    status: Literal["SUCCESS", "ABNORMAL", "CLOSED", "PROCESSING"]
+
+
+def handlers(world: World) -> list[ControllerRouterHandler]:
+    """The routes."""
+    return [*_payments(world), *_refunds(world)]
+
+
+def _payments(world: World) -> list[ControllerRouterHandler]:
+    @get("/_sandbox/payments", summary="Orders, the latest first; ?state=NOTPAY waits to be paid")
+    async def payments(only: Annotated[str | None, QueryParameter(name="state")] = None) -> dict[str, Any]:
+        return {"items": list_payments(world, only)}
+
+    @post("/_sandbox/payments/{out_trade_no:str}/pay", status_code=200, summary="The buyer pays")
+    async def pay(request: Request[Any, Any, Any], out_trade_no: FromPath[str]) -> dict[str, Any]:
+        return _pay(world, out_trade_no, None, await _payer(request))
+
+    @post("/_sandbox/prepay/{prepay_id:str}/pay", status_code=200, summary="The buyer pays what a prepay_id opens")
+    async def pay_prepay(request: Request[Any, Any, Any], prepay_id: FromPath[str]) -> dict[str, Any]:
+        try:
+            out_trade_no = payers.order_of_prepay(world, prepay_id)
+        except payers.NoSuchPayment as why:
+            raise NotHere(str(why)) from None
+        return _pay(world, out_trade_no, prepay_id, await _payer(request))
+
+    @post("/_sandbox/payments/{out_trade_no:str}/cancel", status_code=200, summary="The buyer closes the sheet")
+    async def cancel(out_trade_no: FromPath[str]) -> dict[str, Any]:
+        try:
+            payers.cancel(world, out_trade_no)
+        except payers.NoSuchPayment as why:
+            raise NotHere(str(why)) from None
+        except payers.CannotPay as why:
+            raise NotNow(str(why)) from None
+        return {"out_trade_no": out_trade_no, "state": "NOTPAY", "cancelled": True}
+
+    return [payments, pay, pay_prepay, cancel]
+
+
+def _refunds(world: World) -> list[ControllerRouterHandler]:
+    @get("/_sandbox/refunds", summary="Refunds, the latest first")
+    async def every_refund() -> dict[str, Any]:
+        return {"items": list_refunds(world)}
+
+    @post("/_sandbox/refunds/{out_refund_no:str}/state", status_code=200, summary="Decide a refund's outcome")
+    async def decide(data: JSONBody[Outcome], out_refund_no: FromPath[str]) -> dict[str, Any]:
+        try:
+            return refunds.move(world, out_refund_no, data.status)
+        except Refusal:
+            raise NotHere(f"No refund {out_refund_no}.") from None
+        except refunds.IllegalMove as why:
+            raise NotNow(str(why)) from None
+
+    @get("/_sandbox/totals", summary="What has been paid and given back, in fen")
+    async def all_totals() -> dict[str, int]:
+        return totals(world)
+
+    return [every_refund, decide, all_totals]
+
+
+def list_payments(world: World, state: str | None, limit: int = PAGE) -> list[dict[str, Any]]:
+    """Orders as the levers show them, the latest first."""
+    sql = """SELECT o.*, (SELECT prepay_id FROM prepays p WHERE p.out_trade_no = o.out_trade_no
+                          ORDER BY p.created_at DESC LIMIT 1) AS prepay_id
+             FROM orders o WHERE (? IS NULL OR state = ?) AND NOT (? IS 'NOTPAY' AND closes_at <= ?)
+             ORDER BY created_at DESC LIMIT ?"""
+    return [_payment(world, row) for row in world.db.rows(sql, state, state, state, world.clock.now(), limit)]
+
+
+def list_refunds(world: World, limit: int = PAGE) -> list[dict[str, Any]]:
+    """Refund objects, the latest first."""
+    sql = "SELECT * FROM refunds ORDER BY created_at DESC LIMIT ?"
+    return [refunds.view(world, row) for row in world.db.rows(sql, limit)]
+
+
+def totals(world: World) -> dict[str, int]:
+    """Facts for an audit: refunds count as refunded when they succeeded, as pending while they may still."""
+    paid = "FROM orders WHERE paid_at IS NOT NULL"
+    done = "FROM refunds WHERE status = 'SUCCESS'"
+    pending = "FROM refunds WHERE status IN ('PROCESSING', 'ABNORMAL')"
+    return {
+        "paid_count": world.db.number(f"SELECT count(*) {paid}"),
+        "paid_fen": world.db.number(f"SELECT sum(total) {paid}"),
+        "refunded_count": world.db.number(f"SELECT count(*) {done}"),
+        "refunded_fen": world.db.number(f"SELECT sum(amount) {done}"),
+        "refunds_pending_count": world.db.number(f"SELECT count(*) {pending}"),
+        "refunds_pending_fen": world.db.number(f"SELECT sum(amount) {pending}"),
+    }
+
+
+def _payment(world: World, row: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "out_trade_no": row["out_trade_no"],
+        "prepay_id": row["prepay_id"],
+        "trade_type": row["trade_type"],
+        "description": row["description"],
+        "amount": row["total"],
+        "openid": row["openid"],
+        "state": row["state"],
+        "shop": world.knobs.shop_name,
+        "mchid": world.keys.identity.mch_id,
+        "transaction_id": row["transaction_id"],
+        "payer": row["payer"],
+        "cancelled": row["cancelled_at"] is not None,
+        "created_at": on_the_wire(row["created_at"]),
+        "expires_at": on_the_wire(row["expires_at"]),
+        "paid_at": on_the_wire(row["paid_at"]) if row["paid_at"] else None,
+    }
+
+
+async def _payer(request: Request[Any, Any, Any]) -> Payer:
+    """The body is optional here."""
+    raw = await request.body()
+    try:
+        return msgspec.json.decode(raw, type=Payer) if raw.strip() else Payer()
+    except (msgspec.ValidationError, msgspec.DecodeError) as why:
+        raise NotNow(str(why)) from None
+
+
+def _pay(world: World, out_trade_no: str, prepay_id: str | None, payer: Payer) -> dict[str, Any]:
+    try:
+        return payers.pay(world, out_trade_no, openid=payer.openid, prepay_id=prepay_id, coupon_fen=payer.coupon_fen)
+    except payers.NoSuchPayment as why:
+        raise NotHere(str(why)) from None
+    except payers.CannotPay as why:
+        raise NotNow(str(why)) from None

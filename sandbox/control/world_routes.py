@@ -1,0 +1,115 @@
+"""Levers on the world as a whole: health, clock, settings, balance, faults, tokens."""
+
+from typing import Any
+
+import msgspec
+from litestar import delete, get, post
+from litestar.params import JSONBody
+from litestar.types import ControllerRouterHandler
+
+from sandbox import merchant_env
+from sandbox.clock import on_the_wire
+from sandbox.control.levers import NotNow
+from sandbox.faults import Fault
+from sandbox.knobs import Knobs
+from sandbox.miniprogram import tokens
+from sandbox.pay import refunds
+from sandbox.world import World
+
+
+class Jump(msgspec.Struct, forbid_unknown_fields=True):
+    """How far business time moves on."""
+
+    seconds: float
+
+
+class Balance(msgspec.Struct, forbid_unknown_fields=True):
+    """What the merchant can refund from; ``null`` is enough for anything."""
+
+    fen: int | None
+
+
+def handlers(world: World) -> list[ControllerRouterHandler]:
+    """The routes."""
+    return [*_clock(world), *_settings(world), *_trouble(world)]
+
+
+def _clock(world: World) -> list[ControllerRouterHandler]:
+    def moment() -> dict[str, Any]:
+        return {"offset_s": world.clock.offset_s, "now": on_the_wire(world.clock.now())}
+
+    @get("/_sandbox/health", summary="200 when ready")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @get("/_sandbox/clock", summary="Business time")
+    async def clock() -> dict[str, Any]:
+        return moment()
+
+    @post("/_sandbox/clock/advance", status_code=200, summary="Move business time on; what falls due happens at once")
+    async def advance(data: JSONBody[Jump]) -> dict[str, Any]:
+        try:
+            world.clock.advance(data.seconds)
+        except ValueError as why:
+            raise NotNow(str(why)) from None
+        refunds.settle_due(world)
+        world.changed.set()
+        return moment()
+
+    return [health, clock, advance]
+
+
+def _settings(world: World) -> list[ControllerRouterHandler]:
+    @get("/_sandbox/settings", summary="How this world is tuned")
+    async def settings() -> Knobs:
+        return world.knobs
+
+    @post("/_sandbox/settings", status_code=200, summary="Tune some of it; what is not named stays")
+    async def tune(data: JSONBody[dict[str, Any]]) -> Knobs:
+        wanted = msgspec.to_builtins(world.knobs) | data
+        try:
+            world.knobs = msgspec.convert(wanted, Knobs)
+        except msgspec.ValidationError as why:
+            raise NotNow(str(why)) from None
+        world.keep_knobs()
+        merchant_env.write(world)
+        return world.knobs
+
+    @post("/_sandbox/merchant/balance", status_code=200, summary="What the merchant can refund from")
+    async def balance(data: JSONBody[Balance]) -> Balance:
+        if data.fen is not None and data.fen < 0:
+            raise NotNow("A balance is not negative.")
+        world.knobs.balance_fen = data.fen
+        world.keep_knobs()
+        return data
+
+    return [settings, tune, balance]
+
+
+def _trouble(world: World) -> list[ControllerRouterHandler]:
+    @get("/_sandbox/faults", summary="Faults that wait for their call")
+    async def faults() -> dict[str, Any]:
+        return {"items": msgspec.to_builtins(world.faults.waiting)}
+
+    @post("/_sandbox/faults", status_code=201, summary="Let the next calls that fit go wrong")
+    async def add_fault(data: JSONBody[Fault]) -> Fault:
+        world.faults.waiting.append(data)
+        return data
+
+    @delete("/_sandbox/faults", status_code=204, summary="Forget every fault")
+    async def forget_faults() -> None:
+        world.faults.waiting.clear()
+
+    @get("/_sandbox/signature-failures", summary="Refused signatures, the latest first, and what was verified")
+    async def failures() -> dict[str, Any]:
+        return {"items": list(reversed(world.signature_failures))}
+
+    @post("/_sandbox/tokens/expire", status_code=204, summary="Every access token ends now (42001)")
+    async def expire() -> None:
+        tokens.expire(world)
+
+    @post("/_sandbox/tokens/rotate", status_code=204, summary="Somebody else fetched a token by force (40001)")
+    async def rotate() -> None:
+        tokens.rotate(world)
+
+    return [faults, add_fault, forget_faults, failures, expire, rotate]

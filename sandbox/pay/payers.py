@@ -1,0 +1,105 @@
+"""What the buyer does with a phone: pays, or taps it away."""
+
+import json
+import sqlite3
+from typing import Any
+
+from sandbox.miniprogram import users
+from sandbox.notices import outbox
+from sandbox.pay import numbers, orders
+from sandbox.pay.transactions import view
+from sandbox.world import World
+
+
+class CannotPay(Exception):
+    """The payment sheet refuses; ``args[0]`` says why."""
+
+
+class NoSuchPayment(Exception):
+    """No order, or no prepay, has this number."""
+
+
+def order_of_prepay(world: World, prepay_id: str) -> str:
+    """The order number behind what a Mini Program was handed. Raises :class:`NoSuchPayment`."""
+    found = world.db.row("SELECT out_trade_no FROM prepays WHERE prepay_id = ?", prepay_id)
+    if found is None:
+        raise NoSuchPayment(f"No prepay {prepay_id}.")
+    return str(found["out_trade_no"])
+
+
+def pay(
+    world: World, out_trade_no: str, *, openid: str | None = None, prepay_id: str | None = None, coupon_fen: int = 0
+) -> dict[str, Any]:
+    """Pay the order and write the notice in the same transaction; answers the transaction.
+
+    Raises :class:`NoSuchPayment` or :class:`CannotPay`.
+    """
+    with world.db.transaction():
+        order = _payable(world, out_trade_no)
+        _check_prepay(world, out_trade_no, prepay_id)
+        payer = _payer(world, order, openid)
+        if not 0 <= coupon_fen < order["total"]:
+            raise CannotPay("The coupon must leave at least one fen to pay.")
+        now = world.clock.now()
+        sql = """UPDATE orders SET state = 'SUCCESS', transaction_id = ?, paid_at = ?, payer = ?, bank_type = ?, coupon = ?
+                 WHERE out_trade_no = ?"""
+        world.db.write(sql, numbers.transaction_id(now), now, payer, "OTHERS", coupon_fen, out_trade_no)
+        paid = orders.find(world, out_trade_no)
+        assert paid is not None
+        transaction = view(world, paid)
+        outbox.post(
+            world,
+            kind="transaction",
+            subject=out_trade_no,
+            url=paid["notify_url"],
+            event_type="TRANSACTION.SUCCESS",
+            summary="支付成功",
+            plaintext=json.dumps(transaction, ensure_ascii=False),
+        )
+    return transaction
+
+
+def cancel(world: World, out_trade_no: str) -> None:
+    """The payer closes the sheet: the order stays unpaid and may be paid later."""
+    with world.db.transaction():
+        order = orders.find(world, out_trade_no)
+        if order is None:
+            raise NoSuchPayment(f"No order {out_trade_no}.")
+        if order["state"] != "NOTPAY":
+            raise CannotPay(f"The order is {order['state']}: there is no payment sheet to close.")
+        world.db.write("UPDATE orders SET cancelled_at = ? WHERE out_trade_no = ?", world.clock.now(), out_trade_no)
+
+
+def _payable(world: World, out_trade_no: str) -> sqlite3.Row:
+    order = orders.find(world, out_trade_no)
+    if order is None:
+        raise NoSuchPayment(f"No order {out_trade_no}.")
+    if order["state"] != "NOTPAY":
+        raise CannotPay(f"The order is {order['state']}, only NOTPAY can be paid.")
+    if order["expires_at"] <= world.clock.now():
+        raise CannotPay("The order's time_expire has passed.")
+    return order
+
+
+def _check_prepay(world: World, out_trade_no: str, prepay_id: str | None) -> None:
+    sql = "SELECT * FROM prepays WHERE out_trade_no = ? AND (prepay_id = ? OR ? IS NULL) ORDER BY created_at DESC"
+    prepay = world.db.row(sql, out_trade_no, prepay_id, prepay_id)
+    if prepay is None:
+        raise NoSuchPayment(f"No prepay {prepay_id} of order {out_trade_no}.")
+    if prepay["replaced"]:
+        raise CannotPay("The code was replaced by a newer one.")
+    if prepay["valid_until"] <= world.clock.now():
+        raise CannotPay("The prepay_id or code has expired; the merchant must order again.")
+
+
+def _payer(world: World, order: sqlite3.Row, openid: str | None) -> str:
+    """JSAPI orders name their payer; the others belong to whoever pays first."""
+    if order["openid"] is not None:
+        if openid not in {None, order["openid"]}:
+            raise CannotPay("The order belongs to another payer's openid.")
+        return str(order["openid"])
+    if openid is None:
+        return users.meet(world, label="passer-by").openid
+    if users.find(world, openid) is None:
+        raise CannotPay(f"Nobody here has the openid {openid}.")
+    return openid

@@ -1,0 +1,107 @@
+"""Which paths exist, and what each one calls."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+from sandbox.pay import certificates, forms, orders, refunds
+from sandbox.pay.exchange import Call
+from sandbox.pay.refusals import Nowhere, param_error
+from sandbox.pay.shape import Record
+from sandbox.world import World
+
+Handler = Callable[[World, Call], dict[str, Any] | None]
+"""Answers the content, or ``None`` for 204."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A method and a path whose ``{x}`` segments are taken decoded."""
+
+    method: str
+    path: str
+    handle: Handler
+    form: Record | None = None
+    needs_mchid: bool = False
+
+
+def _prepay_id(trade_type: str) -> Handler:
+    return lambda world, call: {"prepay_id": orders.place(world, trade_type, call.json)["prepay_id"]}
+
+
+def _native(world: World, call: Call) -> dict[str, Any]:
+    return {"code_url": f"weixin://wxpay/bizpayurl?pr={orders.place(world, 'NATIVE', call.json)['code']}"}
+
+
+def _h5(world: World, call: Call) -> dict[str, Any]:
+    """The address leads to this world's own phone page: under whichever name the caller reached us."""
+    prepay_id = orders.place(world, "MWEB", call.json)["prepay_id"]
+    here = f"http://{call.headers['host']}" if call.headers.get("host") else world.base_url
+    return {"h5_url": f"{here}/cgi-bin/mmpayweb-bin/checkmweb?prepay_id={quote(prepay_id)}&package=0"}
+
+
+def _close(world: World, call: Call) -> None:
+    orders.close(world, call.params["out_trade_no"])
+
+
+ROUTES = [
+    Route("POST", "/v3/pay/transactions/jsapi", _prepay_id("JSAPI"), forms.ORDERS["JSAPI"]),
+    Route("POST", "/v3/pay/transactions/app", _prepay_id("APP"), forms.ORDERS["APP"]),
+    Route("POST", "/v3/pay/transactions/native", _native, forms.ORDERS["NATIVE"]),
+    Route("POST", "/v3/pay/transactions/h5", _h5, forms.ORDERS["MWEB"]),
+    Route(
+        "GET",
+        "/v3/pay/transactions/id/{transaction_id}",
+        lambda world, call: orders.look_up_by_transaction(world, call.params["transaction_id"]),
+        needs_mchid=True,
+    ),
+    Route(
+        "GET",
+        "/v3/pay/transactions/out-trade-no/{out_trade_no}",
+        lambda world, call: orders.look_up(world, call.params["out_trade_no"]),
+        needs_mchid=True,
+    ),
+    Route("POST", "/v3/pay/transactions/out-trade-no/{out_trade_no}/close", _close, forms.CLOSE),
+    Route("POST", "/v3/refund/domestic/refunds", lambda world, call: refunds.request(world, call.json), forms.REFUND),
+    Route(
+        "GET",
+        "/v3/refund/domestic/refunds/{out_refund_no}",
+        lambda world, call: refunds.look_up(world, call.params["out_refund_no"]),
+    ),
+    Route("GET", "/v3/certificates", lambda world, _: certificates.download(world)),
+]
+
+
+def find(call: Call) -> Route:
+    """The route of a call, its ``params`` filled in. Raises :class:`Nowhere` with 404, or 405 for another method."""
+    segments = call.path.split("/")
+    status = 404
+    for route in ROUTES:
+        params = _match(route.path.split("/"), segments)
+        if params is None:
+            continue
+        if route.method == call.method:
+            call.params = params
+            return route
+        status = 405
+    raise Nowhere(status)
+
+
+def check_query(route: Route, call: Call) -> None:
+    """Queries for an order must say whose."""
+    if route.needs_mchid and not call.query.get("mchid"):
+        message = "输入源“/query/mchid”映射到值字段“商户号”必填性规则校验失败，此字段为必填项"
+        raise param_error(message, field="mchid", issue="此字段为必填项", location="query")
+
+
+def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:
+    if len(template) != len(segments):
+        return None
+    params = {}
+    for wanted, given in zip(template, segments, strict=True):
+        if wanted.startswith("{") and given:
+            params[wanted.strip("{}")] = unquote(given)
+        elif wanted != given:
+            return None
+    return params

@@ -1,0 +1,54 @@
+"""The "transaction" object: what a query answers and a payment notification carries."""
+
+import sqlite3
+from typing import Any
+
+from sandbox.clock import on_the_wire
+from sandbox.world import World
+
+DESCRIPTIONS = {"NOTPAY": "订单未支付", "SUCCESS": "支付成功", "REFUND": "转入退款", "CLOSED": "订单已关闭"}
+
+
+def view(world: World, order: sqlite3.Row) -> dict[str, Any]:
+    """What is not known yet is absent, never null."""
+    identity = world.keys.identity
+    amount: dict[str, Any] = {"total": order["total"], "currency": "CNY"}
+    content: dict[str, Any] = {
+        "appid": identity.app_id,
+        "mchid": identity.mch_id,
+        "out_trade_no": order["out_trade_no"],
+        "trade_state": order["state"],
+        "trade_state_desc": DESCRIPTIONS[order["state"]],
+        "amount": amount,
+    }
+    if order["transaction_id"] is None:
+        return content
+    amount |= {"payer_total": order["total"] - order["coupon"], "payer_currency": "CNY"}
+    content |= {
+        "transaction_id": order["transaction_id"],
+        "trade_type": order["trade_type"],
+        "bank_type": order["bank_type"],
+        "success_time": on_the_wire(order["paid_at"]),
+        "payer": {"openid": order["payer"]},
+    }
+    if order["attach"]:
+        content["attach"] = order["attach"]
+    if order["coupon"]:
+        content["promotion_detail"] = [coupon(order["coupon"])]
+    return content
+
+
+def coupon(fen: int) -> dict[str, Any]:
+    """The one coupon of this world: prefunded by the merchant, so that the payer pays less."""
+    return {
+        "coupon_id": "109519",
+        "name": "沙箱代金券",
+        "scope": "GLOBAL",
+        "type": "CASH",
+        "amount": fen,
+        "stock_id": "931386",
+        "wechatpay_contribute": 0,
+        "merchant_contribute": fen,
+        "other_contribute": 0,
+        "currency": "CNY",
+    }
