@@ -52,6 +52,7 @@ def create_app(world: World) -> ASGIApp:
     app = Litestar(
         [pay, control, *miniprogram.handlers(world)],
         lifespan=[running],
+        logging_config=None,
         openapi_config=OpenAPIConfig(
             title="Sandbox levers",
             version="1",

@@ -88,10 +88,9 @@ def _refunds(world: World) -> list[ControllerRouterHandler]:
 
 def list_payments(world: World, state: str | None, limit: int = PAGE) -> list[dict[str, Any]]:
     """Orders as the levers show them, the latest first."""
-    sql = """SELECT o.*, (SELECT prepay_id FROM prepays p WHERE p.out_trade_no = o.out_trade_no
-                          ORDER BY p.created_at DESC LIMIT 1) AS prepay_id
-             FROM orders o WHERE (? IS NULL OR state = ?) AND NOT (? IS 'NOTPAY' AND closes_at <= ?)
-             ORDER BY created_at DESC LIMIT ?"""
+    sql = """SELECT o.*, p.prepay_id, p.valid_until FROM orders o JOIN prepays p USING (out_trade_no)
+             WHERE p.rowid = (SELECT max(rowid) FROM prepays latest WHERE latest.out_trade_no = o.out_trade_no) AND (? IS NULL OR state = ?) AND NOT (? IS 'NOTPAY' AND closes_at <= ?)
+             ORDER BY o.created_at DESC LIMIT ?"""
     return [_payment(world, row) for row in world.db.rows(sql, state, state, state, world.clock.now(), limit)]
 
 
@@ -132,6 +131,7 @@ def _payment(world: World, row: sqlite3.Row) -> dict[str, Any]:
         "cancelled": row["cancelled_at"] is not None,
         "created_at": on_the_wire(row["created_at"]),
         "expires_at": on_the_wire(row["expires_at"]),
+        "seconds_left": round(min(row["expires_at"], row["valid_until"]) - world.clock.now(), 1),
         "paid_at": on_the_wire(row["paid_at"]) if row["paid_at"] else None,
     }
 

@@ -82,7 +82,7 @@ def _payable(world: World, out_trade_no: str) -> sqlite3.Row:
 
 
 def _check_prepay(world: World, out_trade_no: str, prepay_id: str | None) -> None:
-    sql = "SELECT * FROM prepays WHERE out_trade_no = ? AND (prepay_id = ? OR ? IS NULL) ORDER BY created_at DESC"
+    sql = "SELECT * FROM prepays WHERE out_trade_no = ? AND (prepay_id = ? OR ? IS NULL) ORDER BY rowid DESC"
     prepay = world.db.row(sql, out_trade_no, prepay_id, prepay_id)
     if prepay is None:
         raise NoSuchPayment(f"No prepay {prepay_id} of order {out_trade_no}.")
