@@ -1,10 +1,12 @@
 """The composition root: what stands for the world is joined to the features here, and nowhere else."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import structlog
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.openapi.spec import Tag
@@ -14,17 +16,27 @@ import catalog.controllers
 import payments.admin
 import payments.controllers
 import shop.aftersales.admin
+import shop.aftersales.refunding
 import shop.cart.controllers
 import shop.members.controllers
 import shop.orders.admin
 import shop.orders.controllers
+import shop.orders.payee
 import shop.shipping.admin
 from kit.clock import Clock, FollowedClock, SystemClock
 from kit.database import Database
+from kit.http import outside_client
 from kit.web import docs, health, problems
 from kit.web.request import MAX_BODY_BYTES, StrictRequest
 from kit.web.traffic import Traffic
+from payments.wechatpay.gateway import Gateway
+from payments.wechatpay.keyring import Keyring
+from shop.members.edge import signed_in
+from shop.members.sessions import Sessions
 from shop.settings import Settings
+from wechat.platform import Platform
+
+log = structlog.get_logger()
 
 _DESCRIPTION = (
     "A shop for a WeChat Mini Program. Money is integer fen, ids are strings, times RFC 3339 UTC. Refusals are"
@@ -77,22 +89,84 @@ def _admin_routes() -> list[Any]:
     ]
 
 
-def create_app(settings: Settings, *, clock: Clock | None = None) -> Litestar:
+def platform_of(settings: Settings, db: Database, clock: Clock) -> Platform:
+    account = settings.wechat
+    client = outside_client(account.url)
+    return Platform(client, db, clock, app_id=account.app_id, app_secret=account.app_secret)
+
+
+class ShopPayee:
+    """Who is told of money: orders take payments, after-sales end with refunds."""
+
+    paid = staticmethod(shop.orders.payee.paid)
+    refunded = staticmethod(shop.aftersales.refunding.refunded)
+
+
+def gateway_of(settings: Settings) -> Gateway:
+    """WeChat Pay, as the settings name it. The key mode decides by which keys it is believed."""
+    pay = settings.pay
+    keyring = Keyring(pay.apiv3_key, public_key=pay.public_key, public_key_id=pay.public_key_id)
+    return Gateway(
+        url=pay.url,
+        mchid=pay.mch_id,
+        appid=settings.wechat.app_id,
+        cert_serial=pay.cert_serial,
+        private_key=pay.private_key,
+        apiv3_key=pay.apiv3_key,
+        keyring=keyring,
+        notify_url=f"{settings.public_url}/wechat/pay/notify",
+        public_key=pay.public_key,
+        public_key_id=pay.public_key_id,
+    )
+
+
+async def keep_keys_fresh(settings: Settings, gateway: Gateway) -> None:
+    """Download the platform certificates now and every 12 hours, where certificates are used at all."""
+    while settings.pay.key_mode != "public_key":
+        try:
+            await gateway.refresh_keys()
+        except Exception:  # noqa: BLE001  (whatever went wrong: the present keys stay, and it is tried again)
+            log.exception("platform certificates not refreshed")
+            await asyncio.sleep(60)
+        else:
+            await asyncio.sleep(12 * 3600)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    platform: Platform | None = None,
+    gateway: Gateway | None = None,
+) -> Litestar:
     """The whole shop as one ASGI application.
 
-    `clock` stands in for what `settings` would give, for tests.
+    `clock`, `platform` and `gateway` stand in for what `settings` would give, for tests.
     """
     db = database_of(settings)
     clock = clock or clock_of(settings)
+    platform = platform or platform_of(settings, db, clock)
+    gateway = gateway or gateway_of(settings)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        keys = asyncio.create_task(keep_keys_fresh(settings, gateway))
         try:
             yield
         finally:
+            keys.cancel()
+            await gateway.close_connections()
+            await platform.close()
             await db.close()
 
-    world = {"db": db, "clock": clock}
+    world = {
+        "db": db,
+        "clock": clock,
+        "platform": platform,
+        "gateway": gateway,
+        "payee": ShopPayee(),
+        "member_sessions": Sessions(db, clock),
+    }
     return Litestar(
         route_handlers=[
             health.healthz,
@@ -103,7 +177,10 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Litestar:
             Router("/admin/v1", route_handlers=_admin_routes(), tags=["admin"]),
             Router("/wechat", route_handlers=payments.controllers.ROUTES, tags=["wechat"]),
         ],
-        dependencies={name: Provide(_given(thing), sync_to_thread=False) for name, thing in world.items()},
+        dependencies={
+            **{name: Provide(_given(thing), sync_to_thread=False) for name, thing in world.items()},
+            "member": Provide(signed_in),
+        },
         exception_handlers=problems.HANDLERS,
         middleware=[Traffic],
         request_class=StrictRequest,

@@ -1,0 +1,54 @@
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_me_can_be_described(alice: Any) -> None:
+    assert (await alice.ask("GET", "/me")).json()["nickname"] == ""
+    changed = await alice.ask("PUT", "/me", {"nickname": "小明🙂", "avatarUrl": "/media/a.jpg"})
+    assert changed.status_code == 200
+    assert (changed.json()["nickname"], changed.json()["avatarUrl"]) == ("小明🙂", "/media/a.jpg")
+    assert (await alice.ask("PUT", "/me", {"avatarUrl": ""})).json()["nickname"] == "小明🙂"
+    assert (await alice.ask("GET", "/me")).json()["avatarUrl"] == ""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"nickname": "a\u0000"},
+        {"nickname": "\u202eabc"},
+        {"nickname": "x" * 65},
+        {"nickname": None},
+        {"avatarUrl": "javascript:alert(1)"},
+        {"avatarUrl": "wxfile://tmp"},
+        {"phone": "13800000000"},
+        {"id": "2"},
+        {"status": "active"},
+        {"isNew": True},
+        [],
+        "x",
+    ],
+)
+async def test_a_bad_description_is_a_400(alice: Any, body: Any) -> None:
+    assert (await alice.ask("PUT", "/me", body)).status_code == 400
+
+
+async def test_the_phone_is_bound_once_per_code_and_shown_masked(alice: Any, sql: Any) -> None:
+    answer = await alice.ask("POST", "/me/phone", {"code": "phone-alice"})
+    assert (answer.status_code, answer.json()["phone"]) == (200, "138****0000")
+    assert await sql.fetchval("SELECT phone FROM member") == "13800000000"
+    again = await alice.ask("POST", "/me/phone", {"code": "phone-alice"})
+    assert (again.status_code, again.json()["code"]) == (400, "phone_code_invalid")
+
+
+@pytest.mark.parametrize("code", ["phone-bob", "login-alice.9", "nonsense"])
+async def test_another_users_code_binds_nothing(alice: Any, sql: Any, code: str) -> None:
+    answer = await alice.ask("POST", "/me/phone", {"code": code})
+    assert (answer.status_code, answer.json()["code"]) == (400, "phone_code_invalid")
+    assert await sql.fetchval("SELECT phone FROM member") is None
+
+
+async def test_the_phone_needs_a_member(shop: Any) -> None:
+    assert (await shop.post("/me/phone", json={"code": "phone-alice"})).status_code == 401
