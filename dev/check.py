@@ -12,7 +12,8 @@ from pathlib import Path
 _SCRIPTS = Path(sysconfig.get_path("scripts"))
 _MOST_WORKERS = 4  # each has a PostgreSQL of its own
 _BROWSER = {"Chromium": ("chromium", "chromium-browser", "google-chrome"), "ChromeDriver": ("chromedriver",)}
-_NEEDS: dict[str, dict[str, tuple[str, ...]]] = {  # pytest marker → what its tests need: one of the programs of each row
+# pytest marker → what its tests need: one of the programs of each row
+_NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
     "browser": _BROWSER,
     "node": {"Node.js": ("node", "nodejs")},
 }
