@@ -5,10 +5,8 @@ A key belongs to an actor and an operation. Two shapes:
 `once`    the whole operation is one transaction. A second request with the same key waits on the unique index until the
           first has ended (at most `lock_timeout`), then gets the first answer; when the first was refused its key is
           gone with its rollback, so refusals are not kept.
-`begin` … `finish` / `forget`
-          the operation talks to the world in between. The key is committed before, the answer after. When the process
-          dies half way, the key is taken over after `TAKEOVER_S` and the operation runs again: it is written so that it
-          may.
+`through` the operation talks to the world in between. The key is committed before, the answer after. When the process
+          dies half way, the key is taken over after `TAKEOVER_S` and the operation runs again.
 """
 
 import hashlib
@@ -122,35 +120,39 @@ async def once(
     return answer
 
 
-async def begin(db: Database, wish: Intent, now: datetime, kind: type[T]) -> T | None:
-    """Commit the key; `None` means: go ahead. Otherwise the answer that was given before.
+async def through(db: Database, wish: Intent, now: datetime, work: Callable[[], Awaitable[T]], kind: type[T]) -> T:
+    """Run `work`, which talks to the world between its own transactions, and keep its answer; or return the one kept.
+
+    The key is committed before, the answer after; a refusal frees the key. When the process dies half way, the key is
+    taken over after `TAKEOVER_S` and `work` runs again: it must be written so that it may.
 
     Raises `KeyReused` (422), or `StillRunning` (409) while the first request may still be at work.
     """
     async with db.begin() as session:
-        if await _claim(session, wish, now):
-            return None
-        row = await _earlier(session, wish)
-        if row is None:
-            raise StillRunning
-        if row.answer is not None:
-            return msgspec.convert(row.answer, kind)
-        if now - row.started_at < timedelta(seconds=TAKEOVER_S):
-            raise StillRunning
-        row.started_at = now
-    return None
-
-
-async def finish(db: Database, wish: Intent, answer: Any) -> None:
-    """Keep the answer of an operation that was begun."""
+        kept = None if await _claim(session, wish, now) else await _kept_or_taken_over(session, wish, now)
+    if kept is not None:
+        return msgspec.convert(kept, kind)
+    try:
+        answer = await work()
+    except BaseException:
+        async with db.begin() as session:
+            await session.execute(delete(IdempotencyKey).where(*_where(wish), IdempotencyKey.answer.is_(None)))
+        raise
     async with db.begin() as session:
         await _keep(session, wish, answer)
+    return answer
 
 
-async def forget(db: Database, wish: Intent) -> None:
-    """The operation was refused: the same key may be used again."""
-    async with db.begin() as session:
-        await session.execute(delete(IdempotencyKey).where(*_where(wish), IdempotencyKey.answer.is_(None)))
+async def _kept_or_taken_over(session: AsyncSession, wish: Intent, now: datetime) -> Any | None:
+    row = await _earlier(session, wish)
+    if row is None:
+        raise StillRunning
+    if row.answer is not None:
+        return row.answer
+    if now - row.started_at < timedelta(seconds=TAKEOVER_S):
+        raise StillRunning
+    row.started_at = now
+    return None
 
 
 async def _keep(session: AsyncSession, wish: Intent, answer: Any) -> None:

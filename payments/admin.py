@@ -16,6 +16,7 @@ from kit.errors import Conflict, NotFound
 from kit.fields import Cursor, Id, Limit, Line, No, as_id
 from kit.paging import Page, decode_cursor, page
 from kit.web.actor import actor_of, requires
+from kit.web.declared import BODY, STAFF, declared
 from payments.models import Payment, PaymentException, Refund
 
 
@@ -66,6 +67,12 @@ class Resolution(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     resolution: Line
 
 
+class ExceptionNotFound(NotFound):
+    """There is no such payment exception."""
+
+    zh = "未找到该异常"
+
+
 class AlreadyResolved(Conflict):
     """This exception has been resolved already."""
 
@@ -85,6 +92,7 @@ def _refund(row: Refund) -> RefundRow:
     operation_id="listPayments",
     summary="Attempts to be paid, newest first",
     guards=[requires("payments.read")],
+    responses=declared(*STAFF),
 )
 async def list_payments(
     db: NamedDependency[Database],
@@ -102,7 +110,13 @@ async def list_payments(
     return Page([_payment(row) for row in found.items], found.next_cursor)
 
 
-@get("/refunds", operation_id="listRefunds", summary="Refunds, newest first", guards=[requires("payments.read")])
+@get(
+    "/refunds",
+    operation_id="listRefunds",
+    summary="Refunds, newest first",
+    guards=[requires("payments.read")],
+    responses=declared(*STAFF),
+)
 async def list_refunds(
     db: NamedDependency[Database],
     payable: FromQuery[No | None] = None,
@@ -124,6 +138,7 @@ async def list_refunds(
     operation_id="listPaymentExceptions",
     summary="Money and news that did not fit, newest first",
     guards=[requires("payments.read")],
+    responses=declared(*STAFF),
 )
 async def list_exceptions(
     db: NamedDependency[Database],
@@ -167,6 +182,7 @@ def _exception(case: PaymentException, payment: Payment | None, refund: Refund |
     operation_id="resolvePaymentException",
     summary="A person has dealt with it",
     guards=[requires("payments.decide")],
+    responses=declared(*STAFF, *BODY, ExceptionNotFound, AlreadyResolved),
     status_code=204,
 )
 async def resolve_exception(
@@ -180,7 +196,7 @@ async def resolve_exception(
     async with db.begin() as session:
         case = await session.get(PaymentException, as_id(case_id), with_for_update=True)
         if case is None:
-            raise NotFound
+            raise ExceptionNotFound
         if case.resolved_at is not None:
             raise AlreadyResolved
         case.resolved_at, case.resolved_by, case.resolution = now, actor.label, data.resolution

@@ -125,7 +125,7 @@ async def keep_keys_fresh(settings: Settings, gateway: Gateway) -> None:
     while settings.pay.key_mode != "public_key":
         try:
             await gateway.refresh_keys()
-        except Exception:  # noqa: BLE001  (whatever went wrong: the present keys stay, and it is tried again)
+        except Exception:
             log.exception("platform certificates not refreshed")
             await asyncio.sleep(60)
         else:

@@ -14,8 +14,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 KEY_MODES: Final = ("public_key", "certificate", "both")
 _SANDBOX_KEY_ID = re.compile(r"^PUB_KEY_ID_0{8}")
@@ -258,3 +265,33 @@ def _refuse_weak(reader: _Reader, settings: Settings) -> None:
     password = urlsplit(settings.database_url).password or ""
     if settings.database_url and len(password) < 12:
         reader.mistakes.append("DATABASE_URL has no password, or one shorter than 12 characters")
+
+
+def placeholder() -> Settings:
+    """Settings that reach nobody, with a key made for the occasion: to draw the OpenAPI document, and for tests."""
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    nowhere = "http://127.0.0.1:9"
+    return Settings(
+        env="dev",
+        data_dir=Path(".data").absolute(),
+        host="127.0.0.1",
+        port=8000,
+        public_url="http://127.0.0.1:8000",
+        database_url="postgresql://nobody@127.0.0.1:9/none",
+        database_owner_url="postgresql://nobody@127.0.0.1:9/none",
+        database_direct_url="postgresql://nobody@127.0.0.1:9/none",
+        database_pooler=None,
+        wechat=WeChatSettings(url=nowhere, app_id="wx0000000000000001", app_secret="0" * 32),
+        pay=PaySettings(
+            url=nowhere,
+            mch_id="1900000001",
+            cert_serial="0" * 40,
+            private_key=private,
+            apiv3_key="0" * 32,
+            public_key=public,
+            public_key_id="PUB_KEY_ID_0000000000000001",
+            key_mode="public_key",
+        ),
+    )

@@ -1,6 +1,7 @@
 """Real Postgres for every test: one cluster and one migrated template per worker, one clone per worker, emptied between tests."""
 
 import asyncio
+import dataclasses
 import inspect
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
@@ -10,15 +11,13 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from dev.postgres import Cluster
 
+from dev.postgres import Cluster
 from kit.clock import ManualClock
 from kit.database import Database, Table
 from shop import schema
 from shop.app import create_app
-from shop.settings import PaySettings, Settings, WeChatSettings
+from shop.settings import Settings, placeholder
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,39 +77,19 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture(scope="session")
-def keys() -> dict[str, str]:
-    """A merchant's and a platform's RSA key, for settings that speak to nobody."""
-    made: dict[str, str] = {}
-    for name in ("merchant", "platform"):
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        made[name] = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        made[f"{name}_public"] = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    return made
+def unconnected() -> Settings:
+    return placeholder()
 
 
 @pytest.fixture
-def settings(clean: Cluster, keys: dict[str, str], tmp_path: Path) -> Settings:
-    return Settings(
-        env="dev",
+def settings(clean: Cluster, unconnected: Settings, tmp_path: Path) -> Settings:
+    """The test's own database; a WeChat that nobody answers for."""
+    return dataclasses.replace(
+        unconnected,
         data_dir=tmp_path,
-        host="127.0.0.1",
-        port=8000,
-        public_url="http://127.0.0.1:8000",
         database_url=clean.app_url(),
         database_owner_url=clean.owner_url(),
         database_direct_url=clean.app_url(),
-        database_pooler=None,
-        wechat=WeChatSettings(url="http://127.0.0.1:9", app_id="wx0000000000000001", app_secret="0" * 32),
-        pay=PaySettings(
-            url="http://127.0.0.1:9",
-            mch_id="1900000001",
-            cert_serial="6B1F0D2C4A8E93757A5D10C2E4F6B8A9D3C5E701",
-            private_key=keys["merchant"],
-            apiv3_key="k" * 32,
-            public_key=keys["platform_public"],
-            public_key_id="PUB_KEY_ID_0000000000000001",
-            key_mode="public_key",
-        ),
     )
 
 

@@ -1,5 +1,175 @@
-"""What staff call."""
+"""What staff call: search, look, ship, close."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-ROUTES: list[Any] = []
+from litestar import Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import Meta
+from sqlalchemy import ColumnElement
+
+from kit import audit, idempotency
+from kit.clock import Clock
+from kit.database import Database
+from kit.errors import invalid
+from kit.fields import Cursor, Id, Limit, No, as_id
+from kit.idempotency import KeyReused, StillRunning
+from kit.paging import Page, decode_cursor, page
+from kit.web.actor import Actor, actor_of, requires
+from kit.web.declared import BODY, STAFF, declared
+from kit.web.idempotent import IdempotencyKey
+from kit.web.problems import language_of
+from payments.asking import WeChatPayUnknown
+from payments.ports import Payee
+from payments.wechatpay.gateway import Gateway
+from shop.orders import closing, listing, parcels, views
+from shop.orders.closing import AlreadyPaid
+from shop.orders.history import OrderNotFound
+from shop.orders.models import Order, OrderMoveRefused, OrderState
+from shop.orders.parcels import NothingToShip
+from shop.orders.schemas import AdminOrderView, CloseWish, OrderView, ShipWish
+
+Req = Request[Any, Any, Any]
+Phone = Annotated[str, Meta(pattern=r"^[0-9+-]{5,20}$(?!\n)")]
+
+
+@get(
+    "/orders",
+    operation_id="searchOrders",
+    summary="Orders, newest first; every filter narrows",
+    guards=[requires("orders.read")],
+    responses=declared(*STAFF),
+)
+async def search_orders(
+    request: Req,
+    db: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+    no: FromQuery[No | None] = None,
+    status: FromQuery[str | None] = None,
+    member_id: FromQuery[Id | None] = None,
+    phone: FromQuery[Phone | None] = None,
+    placed_from: FromQuery[datetime | None] = None,
+    placed_before: FromQuery[datetime | None] = None,
+    cursor: FromQuery[Cursor | None] = None,
+    limit: FromQuery[Limit] = 20,
+) -> Page[OrderView]:
+    where: list[ColumnElement[bool]] = []
+    if no:
+        where.append(Order.no == no)
+    if status:
+        if status not in set(OrderState):
+            raise invalid("status", f"must be one of {', '.join(OrderState)}")
+        where.append(Order.state == status)
+    if member_id:
+        where.append(Order.member_id == as_id(member_id))
+    if phone:
+        where.append(Order.address["phone"].astext == phone)
+    for bound, name in ((placed_from, "placed_from"), (placed_before, "placed_before")):
+        if bound is not None and bound.tzinfo is None:
+            raise invalid(name, "must say its offset from UTC")
+    if placed_from:
+        where.append(Order.created_at >= placed_from)
+    if placed_before:
+        where.append(Order.created_at < placed_before)
+    before = decode_cursor(cursor, (int,))[0] if cursor else None
+    async with db.begin() as session:
+        rows = await listing.page(session, where, before_id=before, limit=limit + 1)
+    found = page(rows, limit, lambda row: (row[0].id,))
+    now, language = clock.now(), language_of(request)
+    return Page([views.summary(order, lines, now, language) for order, lines in found.items], found.next_cursor)
+
+
+@get(
+    "/orders/{no:str}",
+    operation_id="getOrderForStaff",
+    summary="One order, with its log, payments' refunds and parcels",
+    guards=[requires("orders.read")],
+    responses=declared(*STAFF, OrderNotFound),
+)
+async def get_order(
+    request: Req, no: FromPath[No], db: NamedDependency[Database], clock: NamedDependency[Clock]
+) -> AdminOrderView:
+    return await _view(request, db, clock, no)
+
+
+@post(
+    "/orders/{no:str}/ship",
+    operation_id="shipOrder",
+    summary="Hand a paid order to a carrier",
+    guards=[requires("orders.ship")],
+    status_code=200,
+    responses=declared(*STAFF, *BODY, OrderNotFound, OrderMoveRefused, NothingToShip, KeyReused, StillRunning),
+)
+async def ship_order(
+    request: Req,
+    no: FromPath[No],
+    data: JSONBody[ShipWish],
+    idempotency_key: IdempotencyKey,
+    db: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+) -> AdminOrderView:
+    actor, now = actor_of(request), clock.now()
+    wish = idempotency.intent(actor.label, f"shipOrder:{no}", idempotency_key, data)
+    async with db.begin() as session:
+
+        async def work() -> AdminOrderView:
+            await parcels.ship(session, no, carrier=data.carrier, tracking_no=data.tracking_no, by=actor.label, at=now)
+            await _record(session, request, actor, "order.ship", no, now, carrier=data.carrier)
+            return views.for_staff(await listing.get(session, no), now, language_of(request))
+
+        return await idempotency.once(session, wish, now, work, AdminOrderView)
+
+
+@post(
+    "/orders/{no:str}/close",
+    operation_id="closeOrder",
+    summary="Close an unpaid order",
+    guards=[requires("orders.close")],
+    status_code=200,
+    responses=declared(
+        *STAFF, *BODY, OrderNotFound, OrderMoveRefused, AlreadyPaid, KeyReused, StillRunning, WeChatPayUnknown
+    ),
+)
+async def close_order(
+    request: Req,
+    no: FromPath[No],
+    data: JSONBody[CloseWish],
+    idempotency_key: IdempotencyKey,
+    db: NamedDependency[Database],
+    gateway: NamedDependency[Gateway],
+    payee: NamedDependency[Payee],
+    clock: NamedDependency[Clock],
+) -> AdminOrderView:
+    actor, now = actor_of(request), clock.now()
+
+    async def work() -> AdminOrderView:
+        await closing.cancel(db, gateway, payee, clock, no, by=actor.label, reason=data.reason)
+        async with db.begin() as session:
+            await _record(session, request, actor, "order.close", no, now, reason=data.reason)
+        return await _view(request, db, clock, no)
+
+    wish = idempotency.intent(actor.label, f"closeOrder:{no}", idempotency_key, data)
+    return await idempotency.through(db, wish, now, work, AdminOrderView)
+
+
+async def _record(session: Any, request: Req, actor: Actor, action: str, no: str, at: datetime, **facts: Any) -> None:
+    request_id = request.scope.get("request_id")
+    await audit.record(
+        session,
+        at=at,
+        actor=actor.label,
+        action=action,
+        subject=("order", no),
+        facts=facts,
+        request_id=str(request_id) if request_id else None,
+    )
+
+
+async def _view(request: Req, db: Database, clock: Clock, no: str) -> AdminOrderView:
+    async with db.begin() as session:
+        whole = await listing.get(session, no)
+    return views.for_staff(whole, clock.now(), language_of(request))
+
+
+ROUTES: list[Any] = [search_orders, get_order, ship_order, close_order]

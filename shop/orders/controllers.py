@@ -1,5 +1,301 @@
-"""What the Mini Program calls."""
+"""What the Mini Program calls: checkout, orders, their payment."""
 
 from typing import Any
 
-ROUTES: list[Any] = []
+import msgspec
+from litestar import Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from catalog.stock import OutOfStock
+from kit import idempotency
+from kit.clock import Clock
+from kit.database import Database
+from kit.errors import InvalidInput, SignInNeeded, invalid
+from kit.fields import Cursor, Limit, No, as_id
+from kit.idempotency import KeyReused, StillRunning
+from kit.paging import Page, decode_cursor, page
+from kit.web.declared import BODY, declared
+from kit.web.idempotent import IdempotencyKey
+from kit.web.problems import language_of
+from payments.asking import WeChatPayUnknown
+from payments.charges import NotPayable, PaymentRefused
+from payments.ports import Payee
+from payments.wechatpay.gateway import Gateway, PayParams
+from shop.members.sessions import SignedIn
+from shop.orders import checkout, closing, listing, parcels, paying, views
+from shop.orders.checkout import (
+    AddressNeeded,
+    EmptyWish,
+    NotDelivered,
+    NotOnSale,
+    PriceChanged,
+    TooManyUnpaid,
+    UnknownSku,
+    Wish,
+)
+from shop.orders.closing import AlreadyPaid
+from shop.orders.history import OrderNotFound
+from shop.orders.models import Order, OrderMoveRefused
+from shop.orders.paying import TimeToPayOver
+from shop.orders.pricing import OrderTooLarge
+from shop.orders.schemas import (
+    CancelWish,
+    OrderCounts,
+    OrderDetail,
+    OrderView,
+    PlaceWish,
+    PreviewView,
+    PreviewWish,
+)
+
+_SECURITY: list[dict[str, list[str]]] = [{"member": []}]
+Req = Request[Any, Any, Any]
+_WISH = (*BODY, SignInNeeded, EmptyWish, UnknownSku, OrderTooLarge)
+_ONCE = (InvalidInput, SignInNeeded, KeyReused, StillRunning, OrderNotFound)
+
+
+def _wish(data: PreviewWish) -> Wish:
+    if data.from_cart and data.lines:
+        raise invalid("lines", "give either lines or fromCart, not both")
+    return Wish(
+        lines=[(as_id(line.sku_id), line.quantity) for line in data.lines],
+        from_cart=data.from_cart,
+        address_id=as_id(data.address_id) if data.address_id else None,
+        note=data.note if isinstance(data, PlaceWish) else "",
+        source=msgspec.to_builtins(data.source) if isinstance(data, PlaceWish) else {},
+    )
+
+
+@post(
+    "/checkout/preview",
+    operation_id="previewCheckout",
+    summary="What it would cost, and what stands in the way",
+    tags=["checkout"],
+    security=_SECURITY,
+    responses=declared(*_WISH),
+    status_code=200,
+)
+async def preview_checkout(
+    request: Req,
+    data: JSONBody[PreviewWish],
+    db: NamedDependency[Database],
+    member: NamedDependency[SignedIn],
+) -> PreviewView:
+    async with db.begin() as session:
+        considered = await checkout.consider(session, member, _wish(data))
+    return views.preview(considered, language_of(request))
+
+
+@post(
+    "/orders",
+    operation_id="placeOrder",
+    summary="Place an order: all of it, or nothing",
+    tags=["checkout"],
+    security=_SECURITY,
+    responses=declared(
+        *_WISH, KeyReused, StillRunning, NotOnSale, OutOfStock, PriceChanged, AddressNeeded, NotDelivered, TooManyUnpaid
+    ),
+)
+async def place_order(
+    request: Req,
+    data: JSONBody[PlaceWish],
+    idempotency_key: IdempotencyKey,
+    db: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+    member: NamedDependency[SignedIn],
+) -> OrderDetail:
+    now, language = clock.now(), language_of(request)
+    wish = idempotency.intent(member.label, "placeOrder", idempotency_key, data)
+    try:
+        async with db.begin() as session:
+
+            async def work() -> OrderDetail:
+                order = await checkout.place(session, member, _wish(data), data.expected_pay_fen, now)
+                return views.detail(await listing.get(session, order.no), now, language)
+
+            return await idempotency.once(session, wish, now, work, OrderDetail)
+    except PriceChanged as changed:
+        changed.facts["preview"] = views.preview(changed.facts.pop("considered"), language)
+        raise
+
+
+@get(
+    "/orders",
+    operation_id="listOrders",
+    summary="My orders, newest first",
+    tags=["orders"],
+    security=_SECURITY,
+    responses=declared(InvalidInput, SignInNeeded),
+)
+async def list_orders(
+    request: Req,
+    db: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+    member: NamedDependency[SignedIn],
+    status: FromQuery[str | None] = None,
+    cursor: FromQuery[Cursor | None] = None,
+    limit: FromQuery[Limit] = 20,
+) -> Page[OrderView]:
+    where = [Order.member_id == member.member_id]
+    if status is not None:
+        if status not in listing.TABS:
+            raise invalid("status", f"must be one of {', '.join(listing.TABS)}")
+        where.append(Order.state.in_(listing.TABS[status]))
+    before = decode_cursor(cursor, (int,))[0] if cursor else None
+    async with db.begin() as session:
+        rows = await listing.page(session, where, before_id=before, limit=limit + 1)
+    found = page(rows, limit, lambda row: (row[0].id,))
+    now, language = clock.now(), language_of(request)
+    return Page([views.summary(order, lines, now, language) for order, lines in found.items], found.next_cursor)
+
+
+@get(
+    "/orders/counts",
+    operation_id="countOrders",
+    summary="How many wait for what",
+    tags=["orders"],
+    security=_SECURITY,
+    responses=declared(SignInNeeded),
+)
+async def count_orders(db: NamedDependency[Database], member: NamedDependency[SignedIn]) -> OrderCounts:
+    async with db.begin() as session:
+        found = await listing.counts(session, member.member_id)
+    unpaid, to_ship, to_receive = (
+        sum(found.get(state, 0) for state in listing.TABS[tab]) for tab in ("unpaid", "to_ship", "to_receive")
+    )
+    return OrderCounts(unpaid, to_ship, to_receive)
+
+
+@get(
+    "/orders/{no:str}",
+    operation_id="getOrder",
+    summary="One of my orders",
+    tags=["orders"],
+    security=_SECURITY,
+    responses=declared(InvalidInput, SignInNeeded, OrderNotFound),
+)
+async def get_order(
+    request: Req,
+    no: FromPath[No],
+    db: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+    member: NamedDependency[SignedIn],
+) -> OrderDetail:
+    return await _view(request, db, clock, member, no)
+
+
+@post(
+    "/orders/{no:str}/cancel",
+    operation_id="cancelOrder",
+    summary="Cancel an unpaid order",
+    tags=["orders"],
+    security=_SECURITY,
+    responses=declared(*BODY, *_ONCE, OrderMoveRefused, AlreadyPaid, WeChatPayUnknown),
+    status_code=200,
+)
+async def cancel_order(
+    request: Req,
+    no: FromPath[No],
+    data: JSONBody[CancelWish],
+    idempotency_key: IdempotencyKey,
+    db: NamedDependency[Database],
+    gateway: NamedDependency[Gateway],
+    payee: NamedDependency[Payee],
+    clock: NamedDependency[Clock],
+    member: NamedDependency[SignedIn],
+) -> OrderDetail:
+    async def work() -> OrderDetail:
+        reason = data.reason or "buyer"
+        await closing.cancel(db, gateway, payee, clock, no, by=member.label, reason=reason, member_id=member.member_id)
+        return await _view(request, db, clock, member, no)
+
+    wish = idempotency.intent(member.label, f"cancelOrder:{no}", idempotency_key, data)
+    return await idempotency.through(db, wish, clock.now(), work, OrderDetail)
+
+
+@post(
+    "/orders/{no:str}/confirm",
+    operation_id="confirmOrder",
+    summary="I have received it",
+    tags=["orders"],
+    security=_SECURITY,
+    responses=declared(InvalidInput, SignInNeeded, OrderNotFound, OrderMoveRefused),
+    status_code=200,
+)
+async def confirm_order(
+    request: Req,
+    no: FromPath[No],
+    db: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+    member: NamedDependency[SignedIn],
+) -> OrderDetail:
+    async with db.begin() as session:
+        await parcels.confirm(session, no, member_id=member.member_id, by=member.label, at=clock.now())
+    return await _view(request, db, clock, member, no)
+
+
+@post(
+    "/orders/{no:str}/prepay",
+    operation_id="prepayOrder",
+    summary="What wx.requestPayment needs",
+    tags=["orders"],
+    security=_SECURITY,
+    responses=declared(*_ONCE, OrderMoveRefused, TimeToPayOver, NotPayable, WeChatPayUnknown, PaymentRefused),
+    status_code=200,
+)
+async def prepay_order(
+    no: FromPath[No],
+    idempotency_key: IdempotencyKey,
+    db: NamedDependency[Database],
+    gateway: NamedDependency[Gateway],
+    payee: NamedDependency[Payee],
+    clock: NamedDependency[Clock],
+    member: NamedDependency[SignedIn],
+) -> PayParams:
+    async def work() -> PayParams:
+        return await paying.prepay(db, gateway, payee, clock, member, no)
+
+    wish = idempotency.intent(member.label, f"prepayOrder:{no}", idempotency_key, None)
+    return await idempotency.through(db, wish, clock.now(), work, PayParams)
+
+
+@post(
+    "/orders/{no:str}/payment/refresh",
+    operation_id="refreshOrderPayment",
+    summary="Ask WeChat now whether it was paid",
+    tags=["orders"],
+    security=_SECURITY,
+    responses=declared(InvalidInput, SignInNeeded, OrderNotFound, WeChatPayUnknown),
+    status_code=200,
+)
+async def refresh_payment(
+    request: Req,
+    no: FromPath[No],
+    db: NamedDependency[Database],
+    gateway: NamedDependency[Gateway],
+    payee: NamedDependency[Payee],
+    clock: NamedDependency[Clock],
+    member: NamedDependency[SignedIn],
+) -> OrderDetail:
+    await paying.refresh(db, gateway, payee, clock, no, member_id=member.member_id)
+    return await _view(request, db, clock, member, no)
+
+
+async def _view(request: Req, db: Database, clock: Clock, member: SignedIn, no: str) -> OrderDetail:
+    async with db.begin() as session:
+        whole = await listing.get(session, no, member_id=member.member_id)
+    return views.detail(whole, clock.now(), language_of(request))
+
+
+ROUTES: list[Any] = [
+    preview_checkout,
+    place_order,
+    list_orders,
+    count_orders,
+    get_order,
+    cancel_order,
+    confirm_order,
+    prepay_order,
+    refresh_payment,
+]

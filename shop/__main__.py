@@ -1,0 +1,95 @@
+"""`python -m shop serve | work | migrate | seed | demo | openapi`."""
+
+import argparse
+import asyncio
+import os
+import sys
+
+import msgspec
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from litestar import Litestar
+from sqlalchemy.engine import make_url
+
+import shop.seeding
+import shop.worker
+from kit import log
+from kit.parent import end_with_parent
+from shop import schema, settings
+from shop.app import create_app
+
+
+def application() -> Litestar:
+    """What each server process runs. Granian's processes go on after a SIGKILL of their main one: ours do not."""
+    end_with_parent()
+    found = settings.read()
+    log.configure(readable=False)
+    return create_app(found)
+
+
+def serve(arguments: argparse.Namespace) -> None:
+    """Serve HTTP until SIGTERM or SIGINT."""
+    found = settings.read()
+    workers = arguments.workers or (len(os.sched_getaffinity(0)) if found.production else 1)
+    Granian(
+        "shop.__main__:application",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=found.host,
+        port=found.port,
+        workers=workers,
+        loop=Loops.uvloop,
+        backlog=1024,
+        websockets=False,
+        log_enabled=True,
+        log_access=False,
+        workers_kill_timeout=10,
+    ).serve()
+
+
+def work(_arguments: argparse.Namespace) -> None:
+    """Work on jobs and deadlines until SIGTERM or SIGINT."""
+    asyncio.run(shop.worker.run(settings.read()))
+
+
+def migrate(_arguments: argparse.Namespace) -> None:
+    """Bring the schema to the newest revision, and the application's role to its rights."""
+    found = settings.read()
+    asyncio.run(schema.migrate(found.database_owner_url, make_url(found.database_url).username))
+
+
+def seed(arguments: argparse.Namespace) -> None:
+    """Fill an empty shop: categories, products, freight, an operator."""
+    asyncio.run(shop.seeding.run(settings.read(), products=arguments.products))
+
+
+def openapi(_arguments: argparse.Namespace) -> None:
+    """Print the OpenAPI document."""
+    app = create_app(settings.placeholder())
+    document = app.openapi_schema.to_schema()
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m shop", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in (serve, work, migrate, seed, openapi):
+        added = commands.add_parser(command.__name__, help=(command.__doc__ or "").splitlines()[0])
+        added.set_defaults(run=command)
+        if command is serve:
+            added.add_argument("--workers", type=int, help="processes; default: one in dev, one per core in production")
+        if command is seed:
+            added.add_argument("--products", type=int, help="how many products in all, up to 100000")
+    return parser
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    if os.environ.get("SHOP_WITH_PARENT") == "1":
+        end_with_parent()
+    log.configure(readable=sys.stderr.isatty())
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The end of an order that is not paid: WeChat is told and asked first, then the goods go back on sale.
+
+Each function here takes `db`: it talks to WeChat between its own short transactions, the intent (`closing`) committed
+first. When WeChat stays silent the order stays `closing` and the sweep goes on.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from catalog import stock
+from kit.clock import Clock
+from kit.database import Database
+from kit.errors import Conflict
+from payments import asking
+from payments.models import LIVE, Payment, PaymentState
+from payments.ports import Payee
+from payments.wechatpay.gateway import Gateway
+from shop.orders import checkout, history
+from shop.orders.models import AWAITING, Order, OrderMoveRefused, OrderState
+
+log = structlog.get_logger()
+
+_AGAIN = timedelta(seconds=20)
+
+
+class AlreadyPaid(Conflict):
+    """WeChat says that this order was paid; it cannot be cancelled, ask for a refund."""
+
+    zh = "订单已支付，无法取消，如需退款请申请售后"
+
+
+async def cancel(
+    db: Database,
+    gateway: Gateway,
+    payee: Payee,
+    clock: Clock,
+    no: str,
+    *,
+    by: str,
+    reason: str,
+    member_id: int | None = None,
+) -> None:
+    """Cancel an unpaid order for a member (`member_id`) or for staff.
+
+    Raises `OrderNotFound` (404), `OrderMoveRefused` (409), `AlreadyPaid` (409, and the payment is settled),
+    `WeChatPayUnknown` (503: it will be closed as soon as WeChat answers).
+    """
+    async with db.begin() as session:
+        live = await _intend(session, no, member_id=member_id, by=by, reason=reason, at=clock.now())
+    if live is not None and await asking.close(db, gateway, payee, clock, live) == PaymentState.RECEIVED:
+        await _refuse_if_paid(db, no)
+    await _finish(db, no, clock)
+
+
+async def _intend(
+    session: AsyncSession, no: str, *, member_id: int | None, by: str, reason: str, at: datetime
+) -> str | None:
+    """Move the order to `closing`, or to `cancelled` when nobody can have paid. The attempt that is to be closed."""
+    order = await history.lock(session, no, member_id=member_id)
+    if order.state not in AWAITING:
+        raise OrderMoveRefused(state=order.state)
+    statement = select(Payment.out_trade_no).where(Payment.payable == no, Payment.state.in_(LIVE))
+    live = await session.scalar(statement)
+    if order.state == OrderState.UNPAID:
+        order.close_reason = reason
+        if live is None:
+            await _cancel(session, order, by=by, at=at)
+            return None
+        history.move(session, order, OrderState.CLOSING, what="closing", by=by, at=at, reason=reason)
+    order.close_at = at + _AGAIN
+    return live
+
+
+async def _cancel(session: AsyncSession, order: Order, *, by: str, at: datetime) -> None:
+    history.move(
+        session, order, OrderState.CANCELLED, what="cancelled", by=by, at=at, reason=order.close_reason or "timeout"
+    )
+    order.cancelled_at = at
+    await session.flush()
+    lines = await history.lines_of(session, order)
+    await stock.release(session, checkout.wants_of(lines), ref=order.no, actor=by, at=at)
+
+
+async def _finish(db: Database, no: str, clock: Clock) -> None:
+    """Nobody can pay it any more: give the goods back, unless money or another hand came first."""
+    async with db.begin() as session:
+        order = await history.lock(session, no)
+        if order.state == OrderState.CLOSING:
+            await _cancel(session, order, by="system", at=clock.now())
+
+
+async def _refuse_if_paid(db: Database, no: str) -> None:
+    """The attempt was paid: usually that has paid the order. When its money was declined (a wrong amount), it has not."""
+    async with db.begin() as session:
+        order = await history.lock(session, no)
+    if order.state not in AWAITING:
+        raise AlreadyPaid
+
+
+async def due(session: AsyncSession, now: datetime, limit: int = 50) -> list[str]:
+    """Orders whose time to pay is over, or whose closing is not finished; each put off to its next turn."""
+    statement = (
+        select(Order)
+        .where(Order.state.in_(AWAITING), Order.close_at <= now)
+        .order_by(Order.close_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    orders = list(await session.scalars(statement))
+    for order in orders:
+        order.close_at = now + _AGAIN
+    return [order.no for order in orders]
+
+
+async def time_out(db: Database, gateway: Gateway, payee: Payee, clock: Clock, no: str) -> None:
+    """Close one order that `due` found. An order that was paid in the meantime stays paid."""
+    try:
+        await cancel(db, gateway, payee, clock, no, by="system", reason="timeout")
+    except (AlreadyPaid, OrderMoveRefused) as outcome:
+        log.info("not closed", order=no, outcome=outcome.code())
+    except asking.WeChatPayUnknown:
+        log.warning("closing waits for WeChat Pay", order=no)

@@ -1,0 +1,167 @@
+"""Orders as their readers see them. The server decides what may be done (`actions`)."""
+
+from datetime import datetime
+
+import msgspec
+
+from kit.errors import Problem
+from payments.models import Refund
+from shop.orders.checkout import Considered
+from shop.orders.listing import Whole
+from shop.orders.models import AWAITING, Order, OrderEvent, OrderLine, OrderState
+from shop.orders.schemas import (
+    AddressView,
+    AdminOrderView,
+    EventView,
+    OrderDetail,
+    OrderLineView,
+    OrderView,
+    ParcelView,
+    PreviewLine,
+    PreviewView,
+    ProblemView,
+    RefundView,
+)
+
+_TEXTS = {
+    OrderState.UNPAID: ("待付款", "Awaiting payment"),
+    OrderState.CLOSING: ("关闭中", "Closing"),
+    OrderState.CANCELLED: ("已取消", "Cancelled"),
+    OrderState.PAID: ("待发货", "To be shipped"),
+    OrderState.SHIPPED: ("待收货", "On its way"),
+    OrderState.COMPLETED: ("已完成", "Completed"),
+    OrderState.REFUNDED: ("已退款", "Refunded"),
+}
+_ACTIONS: dict[OrderState, tuple[str, ...]] = {
+    OrderState.UNPAID: ("pay", "cancel"),
+    OrderState.SHIPPED: ("confirm",),
+}
+
+
+def preview(considered: Considered, language: str) -> PreviewView:
+    """The answer of a preview, and part of a refusal because the price changed."""
+    quote, address = considered.quote, considered.address
+    return PreviewView(
+        payable=considered.payable,
+        problems=[_problem(problem, language) for problem in considered.problems],
+        address=None
+        if address is None
+        else AddressView(
+            id=str(address.id),
+            name=address.name,
+            phone=address.phone,
+            province=address.province,
+            city=address.city,
+            district=address.district,
+            detail=address.detail,
+            tag=address.tag,
+        ),
+        lines=[
+            PreviewLine(
+                sku_id=str(line.sku_id),
+                product_id=str(line.product_id),
+                title=line.title,
+                options=line.options,
+                image=line.image,
+                price_fen=line.unit_fen,
+                quantity=line.quantity,
+                amount_fen=line.goods_fen,
+                stock=considered.stock[line.sku_id],
+            )
+            for line in quote.lines
+        ],
+        quantity=quote.quantity,
+        goods_fen=quote.goods_fen,
+        discount_fen=quote.discount_fen,
+        freight_fen=quote.freight_fen,
+        pay_fen=quote.total_fen,
+    )
+
+
+def _problem(problem: Problem, language: str) -> ProblemView:
+    return ProblemView(code=problem.code(), message=problem.sentence(language), facts=problem.facts)
+
+
+def _line(line: OrderLine) -> OrderLineView:
+    return OrderLineView(
+        id=str(line.id),
+        sku_id=str(line.sku_id),
+        product_id=str(line.product_id),
+        title=line.title,
+        options=line.options,
+        image=line.image,
+        price_fen=line.unit_fen,
+        quantity=line.quantity,
+        paid_fen=line.paid_fen,
+        refunded_quantity=line.refunded_quantity,
+        refunded_fen=line.refunded_fen,
+    )
+
+
+def _refund(refund: Refund) -> RefundView:
+    return RefundView(
+        no=refund.out_refund_no,
+        amount_fen=refund.amount_fen,
+        state=refund.state,
+        reason=refund.reason,
+        requested_at=refund.requested_at,
+        succeeded_at=refund.succeeded_at,
+    )
+
+
+def _event(event: OrderEvent) -> EventView:
+    return msgspec.convert(event, EventView, from_attributes=True)
+
+
+def summary(order: Order, lines: list[OrderLine], now: datetime, language: str) -> OrderView:
+    """One row of a list."""
+    state = OrderState(order.state)
+    left_ms = int((order.pay_by - now).total_seconds() * 1000)
+    actions = list(_ACTIONS.get(state, ()))
+    if state is OrderState.UNPAID and left_ms <= 0:
+        actions.remove("pay")
+    return OrderView(
+        no=order.no,
+        state=state.value,
+        state_text=_TEXTS[state][language == "en"],
+        actions=actions,
+        goods_fen=order.goods_fen,
+        discount_fen=order.discount_fen,
+        freight_fen=order.freight_fen,
+        total_fen=order.total_fen,
+        refunded_fen=order.refunded_fen,
+        lines=[_line(line) for line in lines],
+        created_at=order.created_at,
+        pay_by=order.pay_by,
+        pay_left_ms=max(left_ms, 0) if state in AWAITING else None,
+        paid_at=order.paid_at,
+        shipped_at=order.shipped_at,
+        completed_at=order.completed_at,
+        cancelled_at=order.cancelled_at,
+    )
+
+
+def detail(whole: Whole, now: datetime, language: str) -> OrderDetail:
+    """All that its buyer may see."""
+    order = whole.order
+    return OrderDetail(
+        **msgspec.structs.asdict(summary(order, whole.lines, now, language)),
+        address=msgspec.convert(order.address, AddressView),
+        note=order.note,
+        receive_by=order.receive_by,
+        parcels=[ParcelView(p.carrier, p.tracking_no, p.shipped_at) for p in whole.parcels],
+        refunds=[_refund(refund) for refund in whole.refunds],
+    )
+
+
+def for_staff(whole: Whole, now: datetime, language: str) -> AdminOrderView:
+    """With who, whence, and its log."""
+    order = whole.order
+    return AdminOrderView(
+        **msgspec.structs.asdict(detail(whole, now, language)),
+        member_id=str(order.member_id),
+        channel=order.channel,
+        source=order.source,
+        close_reason=order.close_reason,
+        events=[_event(event) for event in whole.events],
+    )

@@ -1,0 +1,145 @@
+"""`python -m shop work`: jobs, and the sweeps that look at deadlines. As many of these as one likes, on one database."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+from pgqueuer import PgQueuer
+
+import shop.orders.closing
+import shop.orders.parcels
+from kit import idempotency, jobs
+from kit.clock import Clock
+from kit.database import Database, DatabaseUnavailable
+from payments import asking, notices, refunds
+from payments.ports import Payee
+from payments.settlement import CLOSE_JOB
+from payments.wechatpay.gateway import Gateway
+from shop.app import ShopPayee, clock_of, database_of, gateway_of, keep_keys_fresh
+from shop.members import sessions
+from shop.settings import Settings
+
+log = structlog.get_logger()
+
+Sweep = Callable[[], Awaitable[object]]
+_OFTEN_S = 1.0
+_SELDOM_S = 600.0
+
+
+class Worker:
+    """Everything the worker does, each part callable by itself (tests do)."""
+
+    def __init__(self, db: Database, gateway: Gateway, payee: Payee, clock: Clock) -> None:
+        self.db = db
+        self.gateway = gateway
+        self.payee = payee
+        self.clock = clock
+
+    def handlers(self) -> dict[str, jobs.Handler]:
+        """Jobs by name; the reference is the number of the row that says what to do."""
+        return {refunds.JOB: self.submit_refund, CLOSE_JOB: self.close_payment}
+
+    async def submit_refund(self, out_refund_no: str) -> None:
+        await refunds.submit(self.db, self.gateway, self.payee, self.clock, out_refund_no)
+
+    async def close_payment(self, out_trade_no: str) -> None:
+        await asking.close(self.db, self.gateway, self.payee, self.clock, out_trade_no)
+
+    async def close_orders(self) -> None:
+        """Orders whose time to pay is over."""
+        async with self.db.begin() as session:
+            due = await shop.orders.closing.due(session, self.clock.now())
+        for no in due:
+            await shop.orders.closing.time_out(self.db, self.gateway, self.payee, self.clock, no)
+
+    async def ask_payments(self) -> None:
+        """Attempts whose news is late."""
+        async with self.db.begin() as session:
+            due = await asking.sweep(session, self.clock.now())
+        for out_trade_no in due:
+            with contextlib.suppress(asking.WeChatPayUnknown):
+                await asking.ask(self.db, self.gateway, self.payee, self.clock, out_trade_no)
+
+    async def ask_refunds(self) -> None:
+        """Refunds that have been silent too long."""
+        async with self.db.begin() as session:
+            due = await refunds.sweep(session, self.clock.now())
+        for out_refund_no, state in due:
+            if state == "processing":
+                await refunds.ask(self.db, self.gateway, self.payee, self.clock, out_refund_no)
+
+    async def retry_notices(self) -> None:
+        """Notices that were stored but not handled."""
+        async with self.db.begin() as session:
+            due = await notices.due(session, self.clock.now())
+        for body in due:
+            await notices.retry(self.db, self.gateway.keyring, self.payee, self.clock, body)
+
+    async def receive_orders(self) -> None:
+        """Shipped orders that nobody confirmed."""
+        async with self.db.begin() as session:
+            await shop.orders.parcels.receive_due(session, self.clock.now())
+
+    async def clean(self) -> None:
+        """What has served its time."""
+        now = self.clock.now()
+        async with self.db.begin() as session:
+            await idempotency.sweep(session, now)
+            await notices.expire(session, now)
+            await sessions.sweep(session, now)
+
+    def sweeps(self) -> list[tuple[Sweep, float]]:
+        """Each with its rhythm in seconds."""
+        often = [self.close_orders, self.ask_payments, self.ask_refunds, self.retry_notices, self.receive_orders]
+        return [*((sweep, _OFTEN_S) for sweep in often), (self.clean, _SELDOM_S)]
+
+
+async def _repeat(sweep: Sweep, every_s: float) -> None:
+    while True:
+        try:
+            await sweep()
+        except DatabaseUnavailable:
+            log.warning("sweep waits for the database", sweep=getattr(sweep, "__name__", ""))
+        except Exception:
+            log.exception("sweep failed", sweep=getattr(sweep, "__name__", ""))
+        await asyncio.sleep(every_s)
+
+
+async def _work_on_jobs(settings: Settings, worker: Worker, started: Callable[[PgQueuer], None]) -> None:
+    """Jobs until the end; when the connection breaks, again."""
+    while True:
+        try:
+            await jobs.work(settings.database_direct_url, worker.handlers(), started=started)
+        except Exception:
+            log.exception("job queue broke off")
+            await asyncio.sleep(timedelta(seconds=2).total_seconds())
+        else:
+            return
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT."""
+    db = database_of(settings, pool_size=6, name="shop-worker")
+    gateway = gateway_of(settings)
+    worker = Worker(db, gateway, ShopPayee(), clock_of(settings))
+    stop = asyncio.Event()
+    queuers: list[PgQueuer] = []
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    tasks = [asyncio.create_task(_repeat(sweep, every_s)) for sweep, every_s in worker.sweeps()]
+    tasks.append(asyncio.create_task(keep_keys_fresh(settings, gateway)))
+    queue = asyncio.create_task(_work_on_jobs(settings, worker, queuers.append))
+    log.info("worker started")
+    await stop.wait()
+    for queuer in queuers:
+        queuer.shutdown.set()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait([*tasks, queue], timeout=5)
+    queue.cancel()
+    await gateway.close_connections()
+    await db.close()
+    log.info("worker stopped")
