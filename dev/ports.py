@@ -1,5 +1,6 @@
 """Free and taken TCP ports on the loopback interface."""
 
+import random
 import socket
 
 
@@ -18,7 +19,11 @@ def is_free(port: int) -> bool:
 
 
 def any_free() -> int:
-    """Return a port nobody listens on just now; somebody may take it before you do."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port nobody listens on just now; somebody may take it before you do.
+
+    It lies below those that systems lend to outgoing connections, so that no passing connection takes it by chance.
+    """
+    while True:
+        port = random.randrange(20000, 32768)  # noqa: S311 - not a secret
+        if is_free(port):
+            return port

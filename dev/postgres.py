@@ -111,8 +111,8 @@ class Cluster:
         (pgdata / "postmaster.pid").unlink(missing_ok=True)
 
     def _serve(self, runner: account.Account, owner: Lock, running: Lock) -> None:
-        for _ in range(5):  # a port found free may be taken before the server binds it
-            self.port = self._choose_port()
+        for attempt in range(5):  # a port found free may be taken before the server binds it
+            self.port = ports.any_free() if attempt else self._choose_port()
             self._server = self._launch(runner, owner, running)
             if self._is_ready(runner.home / "pgdata"):
                 (self.directory / "port").write_text(f"{self.port}\n")
@@ -159,7 +159,7 @@ class Cluster:
             kept = int((self.directory / "port").read_text())
         except (OSError, ValueError):
             return ports.any_free()
-        return kept if kept != self.port and ports.is_free(kept) else ports.any_free()
+        return kept if ports.is_free(kept) else ports.any_free()
 
 
 def programs() -> Path:

@@ -55,6 +55,7 @@ class World:
         self.data = place / "data"
         self.mark = uuid.uuid4().hex
         self.shop_port, self.sandbox_port = ports
+        self.runs: list[Run] = []
         for name, text in (("sandbox", _SANDBOX), ("shop", _SHOP)):
             (place / name).mkdir()
             (place / name / "__init__.py").touch()
@@ -67,19 +68,22 @@ class World:
         mine |= {"SHOP_DATA_DIR": str(self.data), "PYTHONPATH": str(ROOT), "WORLD_MARK": self.mark}
         return mine | {"SHOP_PORT": str(self.shop_port), "SANDBOX_PORT": str(self.sandbox_port)} | more
 
-    def launch(self, *before: str, **more: str) -> "Run":
-        argv = [*before, sys.executable, "-m", "dev.run"]
-        return Run(
-            self,
-            subprocess.Popen(
-                argv,
-                cwd=self.place,
-                env=self.environment(**more),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            ),
-        )
+    def launch(self, *arguments: str, before: tuple[str, ...] = (), **more: str) -> "Run":
+        """Start the launcher, through the command ``before`` if one is given, with ``more`` in its environment."""
+        argv = [*before, sys.executable, "-m", "dev.run", *arguments]
+        environment = self.environment(**more)
+        run = Run(self, subprocess.Popen(argv, cwd=self.place, env=environment, stdout=-1, stderr=-2, text=True))
+        self.runs.append(run)
+        return run
+
+    def commands(self) -> list[str]:
+        """Return the shop's commands so far, in order."""
+        return (self.data / "commands").read_text().split()
+
+    def given(self, command: str) -> dict[str, str]:
+        """Return the environment that a command of the shop was given."""
+        lines = (self.data / f"{command}.env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
 
     def processes(self) -> dict[int, str]:
         """Return pid → command of every living process that carries our mark or works in our folder."""
