@@ -3,6 +3,8 @@
 import random
 import socket
 
+_dice = random.SystemRandom()  # tests seed the other, and would all draw the same port
+
 
 def is_free(port: int) -> bool:
     """Whether a server could listen on 127.0.0.1:``port``. Raises PermissionError for a port we may not use."""
@@ -24,6 +26,6 @@ def any_free() -> int:
     It lies below those that systems lend to outgoing connections, so that no passing connection takes it by chance.
     """
     while True:
-        port = random.randrange(20000, 32768)  # noqa: S311 - not a secret
+        port = _dice.randrange(20000, 32768)
         if is_free(port):
             return port
