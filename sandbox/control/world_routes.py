@@ -1,5 +1,6 @@
 """Levers on the world as a whole: health, clock, settings, balance, faults, tokens."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -93,6 +94,10 @@ def _trouble(world: World) -> list[ControllerRouterHandler]:
 
     @post("/_sandbox/faults", status_code=201, summary="Let the next calls that fit go wrong")
     async def add_fault(data: JSONBody[Fault]) -> Fault:
+        try:
+            re.compile(data.path)
+        except re.error as why:
+            raise NotNow(f"The path is no regular expression: {why}.") from None
         world.faults.waiting.append(data)
         return data
 

@@ -91,7 +91,7 @@ function history(state) {
   const refunds = state.refunds.filter((r) => mine(names.get(r.out_trade_no) ?? { openid: null })).map((r) => ({
     at: r.success_time ?? r.create_time, what: `退款 Refund · ${names.get(r.out_trade_no)?.description ?? r.out_trade_no}`, fen: r.amount.refund, words: REFUNDS[r.status], back: true,
   }));
-  return [...refunds, ...payments].sort((a, b) => (a.at < b.at ? 1 : -1)).slice(0, 20);
+  return [...refunds, ...payments].sort((a, b) => b.at.localeCompare(a.at)).slice(0, 20);
 }
 
 function drawHolder(state) {
