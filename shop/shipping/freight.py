@@ -1,0 +1,91 @@
+"""What sending a parcel costs. Pure: no I/O, no clock."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from kit.errors import Unprocessable
+
+_ENDINGS = ("特别行政区", "壮族自治区", "回族自治区", "维吾尔自治区", "自治区", "省", "市")
+
+
+class Undeliverable(Unprocessable):
+    """We do not deliver to {province}."""
+
+    zh = "暂不支持配送至{province}"
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """`first_fen` up to `first_g`, then `extra_fen` for each `extra_g` begun; free from `free_over_fen` of goods on."""
+
+    first_g: int
+    first_fen: int
+    extra_g: int
+    extra_fen: int
+    free_over_fen: int | None = None
+
+
+class Override(Rate, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What holds in these provinces instead. Without `free_over_fen` nothing is free there."""
+
+    provinces: Sequence[str]
+
+
+class Regions(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    overrides: Sequence[Override] = ()
+    undeliverable: Sequence[str] = ()
+
+
+class Template(msgspec.Struct, frozen=True):
+    rate: Rate
+    regions: Regions = Regions()
+
+
+STANDARD = Template(
+    Rate(first_g=1000, first_fen=8_00, extra_g=1000, extra_fen=2_00, free_over_fen=99_00),
+    Regions(
+        overrides=(
+            Override(
+                provinces=("新疆维吾尔自治区", "西藏自治区"),
+                first_g=1000,
+                first_fen=15_00,
+                extra_g=1000,
+                extra_fen=10_00,
+            ),
+        ),
+        undeliverable=("香港特别行政区", "澳门特别行政区", "台湾省"),
+    ),
+)
+"""What a shop begins with, and what holds while it has no template."""
+
+
+def price(template: Template, *, weight_g: int, goods_fen: int, province: str) -> int | Undeliverable:
+    """The freight in fen for goods worth `goods_fen` after discounts.
+
+    Where nothing is sent the refusal is the answer, not raised: a preview lists it among other problems. Provinces are
+    compared without their endings, since clients write 浙江 and 浙江省.
+    """
+    where = plain(province)
+    if where in map(plain, template.regions.undeliverable):
+        return Undeliverable(province=province)
+    rate = _rate(template, where)
+    if rate.free_over_fen is not None and goods_fen >= rate.free_over_fen:
+        return 0
+    beyond_g = max(0, weight_g - rate.first_g)
+    return rate.first_fen + -(-beyond_g // rate.extra_g) * rate.extra_fen
+
+
+def _rate(template: Template, where: str) -> Rate:
+    for override in template.regions.overrides:
+        if where in map(plain, override.provinces):
+            return override
+    return template.rate
+
+
+def plain(province: str) -> str:
+    """`浙江省` as `浙江`."""
+    name = province.strip()
+    for ending in _ENDINGS:
+        if name.endswith(ending) and len(name) > len(ending):
+            return name.removesuffix(ending)
+    return name
