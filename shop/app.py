@@ -31,6 +31,8 @@ from kit.web.request import MAX_BODY_BYTES, StrictRequest
 from kit.web.traffic import Traffic
 from payments.wechatpay.gateway import Gateway
 from payments.wechatpay.keyring import Keyring
+from shop.admin import router as admin_router
+from shop.admin.passwords import Passwords
 from shop.members.edge import signed_in
 from shop.members.sessions import Sessions
 from shop.settings import Settings
@@ -138,10 +140,11 @@ def create_app(
     clock: Clock | None = None,
     platform: Platform | None = None,
     gateway: Gateway | None = None,
+    passwords: Passwords | None = None,
 ) -> Litestar:
     """The whole shop as one ASGI application.
 
-    `clock`, `platform` and `gateway` stand in for what `settings` would give, for tests.
+    `clock`, `platform`, `gateway` and `passwords` stand in for what `settings` would give, for tests.
     """
     db = database_of(settings)
     clock = clock or clock_of(settings)
@@ -166,6 +169,7 @@ def create_app(
         "gateway": gateway,
         "payee": ShopPayee(),
         "member_sessions": Sessions(db, clock),
+        "passwords": passwords or Passwords(),
     }
     return Litestar(
         route_handlers=[
@@ -174,7 +178,7 @@ def create_app(
             health.metrics,
             docs.assets(),
             Router("/api/v1", route_handlers=_api_routes()),
-            Router("/admin/v1", route_handlers=_admin_routes(), tags=["admin"]),
+            *admin_router.guarded(_admin_routes(), db, clock),
             Router("/wechat", route_handlers=payments.controllers.ROUTES, tags=["wechat"]),
         ],
         dependencies={

@@ -1,0 +1,56 @@
+"""The one door to everything staff may call. A feature hands in its routes; it cannot forget the guard, and a route that
+names no permission stops the start."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import structlog
+from litestar import Request, Router
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from kit.clock import Clock
+from kit.database import Database
+from kit.web.actor import Actor
+from shop.admin import controllers, sessions
+from shop.admin.roles import PERMISSIONS
+from shop.members.edge import bearer
+
+PATH: Final = "/admin/v1"
+_ANY_STAFF: Final = frozenset(controllers.OWN_ROUTES)
+"""What everyone on the staff may do with their own account, whatever their role."""
+
+
+class Unguarded(AssertionError):
+    """A route under /admin/v1 names no permission: give it `guards=[requires("…")]`."""
+
+
+def guarded(routes: Iterable[Any], db: Database, clock: Clock) -> list[Router]:
+    """Everything under /admin/v1: sign-in, open; all else behind a live staff session, which becomes `scope["actor"]`.
+
+    Raises `Unguarded` when a route names no permission, so that forgetting one is found at start, not by a clerk.
+    """
+
+    async def admit(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        token = bearer(Request(connection.scope))
+        async with db.begin() as session:
+            staff = await sessions.who(session, token, clock.now())
+        actor = Actor(kind="staff", id=staff.id, name=staff.name, permissions=PERMISSIONS[staff.role])
+        connection.scope["actor"] = actor  # type: ignore[typeddict-unknown-key]
+        structlog.contextvars.bind_contextvars(actor=actor.label)
+
+    behind = [*controllers.ROUTES, *routes]
+    for route in behind:
+        _check(route)
+    return [
+        Router(PATH, route_handlers=[controllers.sign_in], tags=["admin"]),
+        Router(PATH, route_handlers=behind, guards=[admit], tags=["admin"]),
+    ]
+
+
+def _check(route: Any) -> None:
+    if route in _ANY_STAFF:
+        return
+    guards = route.guards or ()
+    if not any(hasattr(guard, "permission") for guard in guards):
+        raise Unguarded(str(route))

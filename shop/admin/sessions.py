@@ -1,0 +1,71 @@
+"""Sessions of the staff: 256-bit random reference tokens, stored hashed, looked up at every request.
+
+No memory of look-ups here: operators are few, and a dismissed one is out with the next request.
+"""
+
+import hashlib
+import re
+import secrets
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kit.errors import SignInNeeded
+from shop.admin.models import Staff, StaffSession
+
+LIVES: Final = timedelta(hours=12)
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def open_one(session: AsyncSession, staff_id: int, now: datetime) -> str:
+    """A new session; the token returned is nowhere kept."""
+    token = secrets.token_urlsafe(32)
+    values = {"token_hash": _hash(token), "staff_id": staff_id, "created_at": now, "expires_at": now + LIVES}
+    await session.execute(insert(StaffSession).values(**values))
+    return token
+
+
+async def who(session: AsyncSession, token: str, now: datetime) -> Staff:
+    """Whose session it is, while it lives and they are not disabled. Raises `SignInNeeded` (401)."""
+    if not _TOKEN.fullmatch(token):
+        raise SignInNeeded
+    statement = (
+        select(Staff)
+        .join(StaffSession, StaffSession.staff_id == Staff.id)
+        .where(
+            StaffSession.token_hash == _hash(token),
+            StaffSession.revoked_at.is_(None),
+            StaffSession.expires_at > now,
+            Staff.disabled.is_(False),
+        )
+    )
+    staff = (await session.execute(statement)).scalar_one_or_none()
+    if staff is None:
+        raise SignInNeeded
+    return staff
+
+
+async def end(session: AsyncSession, token: str, now: datetime) -> None:
+    """End this session. Harmless when repeated."""
+    mine = (StaffSession.token_hash == _hash(token)) & StaffSession.revoked_at.is_(None)
+    await session.execute(update(StaffSession).where(mine).values(revoked_at=now))
+
+
+async def end_all(session: AsyncSession, staff_id: int, now: datetime, *, but: str | None = None) -> None:
+    """End every session of this member of staff, save that of the token `but`."""
+    live = (StaffSession.staff_id == staff_id) & StaffSession.revoked_at.is_(None)
+    if but is not None:
+        live &= StaffSession.token_hash != _hash(but)
+    await session.execute(update(StaffSession).where(live).values(revoked_at=now))
+
+
+async def sweep(session: AsyncSession, now: datetime) -> None:
+    """Drop sessions that have ended."""
+    over = or_(StaffSession.expires_at <= now, StaffSession.revoked_at.is_not(None))
+    await session.execute(delete(StaffSession).where(over))
