@@ -24,6 +24,7 @@ class Folder:
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._refuse_a_strangers()
             with tempfile.TemporaryFile(dir=self.path):
                 pass
             (self.path / "logs").mkdir(exist_ok=True, mode=0o700)
@@ -74,6 +75,12 @@ class Folder:
         half.touch(mode=0o600)
         half.write_text(text, encoding="utf-8")
         half.replace(self.path / name)
+
+    def _refuse_a_strangers(self) -> None:
+        """Raise Trouble, above all for root, who could write here, but would leave files its user cannot."""
+        lock = self.path / "run.lock"
+        if lock.exists() and (owner := lock.stat().st_uid) != os.geteuid():
+            raise Trouble(f"The data folder {self.path} is user {owner}'s: run as that user, or set SHOP_DATA_DIR.")
 
     def _running_where(self) -> str:
         try:

@@ -30,8 +30,6 @@ def main(arguments: list[str]) -> int:
         with Folder(plan.data) as folder:
             plans.refuse_taken_ports(plan)
             return _run(Launch(plan, folder, stopping), began)
-    except Stopped:
-        return 0
     except Trouble as trouble:
         _say(f"error: {trouble}", sys.stderr.fileno())
     except OSError as error:
@@ -48,11 +46,13 @@ def _run(launch: Launch, began: float) -> int:
         while True:
             launch.stopping.pause(_WATCH_SECONDS)
             launch.watch()
+    except Stopped:
+        _say("Stopping …")
     finally:
         launch.folder.not_ready()
-        _say("Stopping …")
         launch.down()
-        _say("Everything is stopped.")
+    _say("Everything is stopped.")
+    return 0
 
 
 def _summary(launch: Launch, seconds: float) -> str:

@@ -168,3 +168,14 @@ def test_a_database_of_ones_own(world: World) -> None:
     assert world.given("serve")["DATABASE_URL"] == mine
     assert "secret" not in said
     assert not (world.data / "postgres").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder somebody else's")
+def test_a_data_folder_of_another_user_is_left_alone(world: World) -> None:
+    world.data.mkdir()
+    (world.data / "run.lock").touch()
+    os.chown(world.data / "run.lock", 12345, 12345)
+    code, said = world.launch().ends()
+    assert (code, said.count("\n")) == (1, 1)
+    assert "is user 12345's" in said
+    assert [entry.name for entry in world.data.iterdir()] == ["run.lock"]
