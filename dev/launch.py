@@ -50,11 +50,14 @@ class Launch:
             raise Trouble(f"The database ended by itself.{last_words(self._cluster.log)}")
 
     def down(self) -> None:
-        """Stop everything, the database last, and return when it is gone."""
+        """Stop everything, what others lean on last, and return when it is gone."""
+        sandbox = self._parts.pop("sandbox", None)
         for part in self._parts.values():
             part.ask_to_stop()
         for part in self._parts.values():
             part.stop()
+        if sandbox is not None:
+            sandbox.stop()
         if self._cluster is not None:
             self._cluster.stop()
 

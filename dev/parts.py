@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from signal import SIGTERM
 
 from dev.folder import Folder
 from dev.kept import Kept, Wish
@@ -13,6 +14,7 @@ from dev.trouble import Trouble
 
 _READY_SECONDS = 60.0
 _TAIL_LINES = 15
+_STOPS = ((SIGTERM, 15.0),)  # a server lets its requests finish, a worker its job
 
 
 class Part:
@@ -23,7 +25,7 @@ class Part:
         self._log = folder.log(name)
         with self._log.open("wb") as log:
             argv = [sys.executable, "-m", *module]
-            self._kept = Kept(Wish(argv=argv, log=log, env=environment, hold=[folder.hold]))
+            self._kept = Kept(Wish(argv=argv, log=log, env=environment, stops=_STOPS, hold=[folder.hold]))
 
     def answers(self, port: int, path: str, stopping: Stopping) -> None:
         """Return when ``GET path`` on the port is answered with 200. Raises Trouble, Stopped."""
@@ -31,9 +33,7 @@ class Part:
         while not _is_ok(port, path):
             self.must_run()
             if time.monotonic() > deadline:
-                raise Trouble(
-                    f"The {self.name} did not answer {path} within {_READY_SECONDS:.0f} s.{self._last_words()}"
-                )
+                raise Trouble(f"`{self.name}` did not answer {path} within {_READY_SECONDS:.0f} s.{self._last_words()}")
             stopping.pause(0.03)
         self.must_run()  # somebody else may have answered in its place
 
@@ -42,12 +42,12 @@ class Part:
         while self._kept.wait(0.03) is None:
             stopping.check()
         if self._kept.exit_code() != 0:
-            raise Trouble(f"The {self.name} failed (exit code {self._kept.exit_code()}).{self._last_words()}")
+            raise Trouble(f"`{self.name}` failed (exit code {self._kept.exit_code()}).{self._last_words()}")
 
     def must_run(self) -> None:
         """Raise Trouble if the program ended."""
         if self._kept.exit_code() is not None:
-            raise Trouble(f"The {self.name} ended by itself (exit code {self._kept.exit_code()}).{self._last_words()}")
+            raise Trouble(f"`{self.name}` ended by itself (exit code {self._kept.exit_code()}).{self._last_words()}")
 
     def ask_to_stop(self) -> None:
         """Begin to stop it."""

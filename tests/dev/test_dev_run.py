@@ -154,7 +154,7 @@ def test_a_part_that_fails_is_named_with_its_last_words(world: World, command: s
     code, said = world.launch(FAKE_FAILS=command).ends()
     name = {"serve": "api", "work": "worker"}.get(command, command)
     assert code == 1
-    assert f"error: The {name} " in said
+    assert f"error: `{name}` " in said
     assert f"the last words of {command}" in said
     assert world.processes() == {}
 
