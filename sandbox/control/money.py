@@ -10,7 +10,7 @@ from litestar.types import ControllerRouterHandler
 
 from sandbox.clock import on_the_wire
 from sandbox.control.levers import NotHere, NotNow
-from sandbox.pay import payers, refunds
+from sandbox.pay import payers, refund_objects, refunds
 from sandbox.pay.refusals import Refusal
 from sandbox.world import World
 
@@ -97,7 +97,7 @@ def list_payments(world: World, state: str | None, limit: int = PAGE) -> list[di
 def list_refunds(world: World, limit: int = PAGE) -> list[dict[str, Any]]:
     """Refund objects, the latest first."""
     sql = "SELECT * FROM refunds ORDER BY created_at DESC LIMIT ?"
-    return [refunds.view(world, row) for row in world.db.rows(sql, limit)]
+    return [refund_objects.view(world, row) for row in world.db.rows(sql, limit)]
 
 
 def totals(world: World) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Levers on the world as a whole: health, clock, settings, balance, faults, tokens."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import delete, get, post
@@ -27,7 +27,7 @@ class Jump(msgspec.Struct, forbid_unknown_fields=True):
 class Balance(msgspec.Struct, forbid_unknown_fields=True):
     """What the merchant can refund from; ``null`` is enough for anything."""
 
-    fen: int | None
+    fen: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None
 
 
 def handlers(world: World) -> list[ControllerRouterHandler]:
@@ -78,8 +78,6 @@ def _settings(world: World) -> list[ControllerRouterHandler]:
 
     @post("/_sandbox/merchant/balance", status_code=200, summary="What the merchant can refund from")
     async def balance(data: JSONBody[Balance]) -> Balance:
-        if data.fen is not None and data.fen < 0:
-            raise NotNow("A balance is not negative.")
         world.knobs.balance_fen = data.fen
         world.keep_knobs()
         return data

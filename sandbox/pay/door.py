@@ -23,7 +23,7 @@ def respond(world: World, call: Call) -> Answer:
     """Answer one call as WeChat would."""
     try:
         route = routes.find(call)
-        gate.admit(world, call, route.form)
+        gate.admit(world, call, route.form, route.sealed)
         routes.check_query(route, call)
         content = route.handle(world, call)
     except Nowhere as nowhere:

@@ -10,7 +10,7 @@ LARGEST_BODY = 1 << 20
 
 @dataclass
 class Call:
-    """A request as it stood on the wire. ``params``, ``query`` and ``json`` are filled in by the gate."""
+    """A request as it stood on the wire; ``params``, ``json`` and ``opened`` (what was encrypted) come by the checks."""
 
     method: str
     path: str
@@ -19,6 +19,7 @@ class Call:
     raw: bytes
     params: dict[str, str] = field(default_factory=dict)
     json: dict[str, Any] = field(default_factory=dict)
+    opened: dict[str, str] = field(default_factory=dict)
 
     @property
     def target(self) -> str:

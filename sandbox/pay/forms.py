@@ -164,3 +164,22 @@ REFUND = Record(
         ),
     },
 )
+
+ABNORMAL_REFUND = Record(
+    "请求体",
+    required={
+        "out_refund_no": Text("商户退款单号", 64, 1, REFUND_NUMBER),
+        "type": OneOf("异常退款处理方式", ("USER_BANK_CARD", "MERCHANT_BANK_CARD")),
+    },
+    optional={
+        "bank_type": Text("开户银行", 16),
+        "bank_account": Text("收款银行卡号", 1024),
+        "real_name": Text("收款用户姓名", 1024),
+    },
+)
+
+ECHO = Record(
+    "请求体",
+    required={"echo_message": Text("回显消息", 1024)},
+    optional={"notify_url": NOTIFY_URL, "encrypted_echo_message": Text("加密回显消息", 1024)},
+)

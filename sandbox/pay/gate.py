@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from sandbox import sealing
+from sandbox.pay import sealed_fields
 from sandbox.pay.exchange import LARGEST_BODY, Call
 from sandbox.pay.refusals import Refusal, invalid, mchid_mismatch, param_error, sign_error
 from sandbox.pay.shape import Record
@@ -34,7 +35,7 @@ class Credentials:
     serial_no: str
 
 
-def admit(world: World, call: Call, form: Record | None) -> None:
+def admit(world: World, call: Call, form: Record | None, sealed: tuple[str, ...] = ()) -> None:
     """Let the call through, its ``json`` filled in, or raise what WeChat would answer."""
     at_transactions = call.path.startswith("/v3/pay/transactions/")
     if not at_transactions and not (call.headers.get("user-agent") and call.headers.get("accept")):
@@ -48,6 +49,7 @@ def admit(world: World, call: Call, form: Record | None) -> None:
         raise sign_error(UNKNOWN_SERIAL)
     _check_signature(world, call, who)
     call.json = _read(call) if form else {}
+    sealed_fields.check(world, call, sealed)
     named = call.json.get("mchid", who.mchid) if form else call.query.get("mchid", who.mchid)
     if isinstance(named, str) and named != who.mchid:
         raise mchid_mismatch()

@@ -7,10 +7,10 @@ import json
 import sqlite3
 from typing import Any
 
-from sandbox.clock import on_the_wire
 from sandbox.miniprogram import users
 from sandbox.notices import outbox
 from sandbox.pay import numbers, orders, refusals
+from sandbox.pay.refund_objects import told, view
 from sandbox.pay.refunding import check_rules, coupon_share
 from sandbox.world import World
 
@@ -21,7 +21,6 @@ MOVES = {
     "CLOSED": set[str](),
 }
 SUMMARIES = {"SUCCESS": "退款成功", "ABNORMAL": "退款异常", "CLOSED": "退款关闭"}
-RECEIVED_BY = "支付用户零钱"
 
 
 class IllegalMove(Exception):
@@ -52,6 +51,23 @@ def look_up(world: World, out_refund_no: str) -> dict[str, Any]:
     return view(world, refund)
 
 
+def apply_abnormal(world: World, refund_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    """``POST …/{refund_id}/apply-abnormal-refund``: try once more, to a card; the path has WeChat's own number."""
+    with world.db.transaction():
+        refund = find(world, body["out_refund_no"])
+        if refund is None or refund["refund_id"] != refund_id:
+            raise refusals.resource_unknown()
+        if body["type"] == "USER_BANK_CARD" and not {"bank_type", "bank_account", "real_name"} <= set(body):
+            raise refusals.param_error(
+                "退款至用户银行卡时，开户银行、收款银行卡号、收款用户姓名必填", field="/bank_type"
+            )
+        if refund["status"] != "ABNORMAL":
+            raise refusals.invalid("退款单状态非退款异常，不能发起异常退款")
+        again = _settle(world, body["out_refund_no"], "PROCESSING")
+    world.changed.set()
+    return view(world, again)
+
+
 def find(world: World, out_refund_no: str) -> sqlite3.Row | None:
     """The refund as stored."""
     return world.db.row("SELECT * FROM refunds WHERE out_refund_no = ?", out_refund_no)
@@ -75,47 +91,6 @@ def move(world: World, out_refund_no: str, status: str) -> dict[str, Any]:
             raise IllegalMove(f"The refund is {refund['status']} and cannot become {status}.")
         moved = _settle(world, out_refund_no, status)
     return view(world, moved)
-
-
-def view(world: World, refund: sqlite3.Row) -> dict[str, Any]:
-    """The refund object of request and query; its state is called ``status`` here."""
-    order = orders.find(world, refund["out_trade_no"])
-    assert order is not None
-    content: dict[str, Any] = {
-        "refund_id": refund["refund_id"],
-        "out_refund_no": refund["out_refund_no"],
-        "transaction_id": order["transaction_id"],
-        "out_trade_no": refund["out_trade_no"],
-        "channel": "ORIGINAL",
-        "user_received_account": RECEIVED_BY,
-        "create_time": on_the_wire(refund["created_at"]),
-        "status": refund["status"],
-        "funds_account": refund["funds_account"],
-        "amount": _amount(order, refund)
-        | {
-            "from": json.loads(refund["body"])["amount"].get("from", []),
-            "settlement_total": order["total"],
-            "settlement_refund": refund["amount"],
-            "discount_refund": refund["coupon"],
-            "currency": "CNY",
-            "refund_fee": 0,
-        },
-    }
-    if refund["status"] == "SUCCESS":
-        content["success_time"] = on_the_wire(refund["done_at"])
-    if refund["coupon"]:
-        share = {"amount": order["coupon"], "refund_amount": refund["coupon"]}
-        content["promotion_detail"] = [{"promotion_id": "109519", "scope": "GLOBAL", "type": "COUPON", **share}]
-    return content
-
-
-def _amount(order: sqlite3.Row, refund: sqlite3.Row) -> dict[str, Any]:
-    return {
-        "total": order["total"],
-        "refund": refund["amount"],
-        "payer_total": order["total"] - order["coupon"],
-        "payer_refund": refund["amount"] - refund["coupon"],
-    }
 
 
 def _order(world: World, body: dict[str, Any]) -> sqlite3.Row:
@@ -185,25 +160,6 @@ def _settle(world: World, out_refund_no: str, status: str) -> sqlite3.Row:
             url=refund["notify_url"],
             event_type=f"REFUND.{status}",
             summary=SUMMARIES[status],
-            plaintext=json.dumps(_notified(world, refund), ensure_ascii=False),
+            plaintext=json.dumps(told(world, refund), ensure_ascii=False),
         )
     return refund
-
-
-def _notified(world: World, refund: sqlite3.Row) -> dict[str, Any]:
-    """What a notification carries: the state is called ``refund_status`` here, and there is no currency."""
-    order = orders.find(world, refund["out_trade_no"])
-    assert order is not None
-    content = {
-        "mchid": world.keys.identity.mch_id,
-        "out_trade_no": refund["out_trade_no"],
-        "transaction_id": order["transaction_id"],
-        "out_refund_no": refund["out_refund_no"],
-        "refund_id": refund["refund_id"],
-        "refund_status": refund["status"],
-        "user_received_account": RECEIVED_BY,
-        "amount": _amount(order, refund),
-    }
-    if refund["status"] == "SUCCESS":
-        content["success_time"] = on_the_wire(refund["done_at"])
-    return content

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from sandbox.pay import certificates, forms, orders, refunds
+from sandbox.pay import certificates, echo, forms, orders, refunds
 from sandbox.pay.exchange import Call
 from sandbox.pay.refusals import Nowhere, param_error
 from sandbox.pay.shape import Record
@@ -24,6 +24,8 @@ class Route:
     handle: Handler
     form: Record | None = None
     needs_mchid: bool = False
+    sealed: tuple[str, ...] = ()
+    """Members that are encrypted."""
 
 
 def _prepay_id(trade_type: str) -> Handler:
@@ -45,11 +47,13 @@ def _close(world: World, call: Call) -> None:
     orders.close(world, call.params["out_trade_no"])
 
 
+_IDENTITY = ("/payer/identity/number", "/payer/identity/name")
+
 ROUTES = [
-    Route("POST", "/v3/pay/transactions/jsapi", _prepay_id("JSAPI"), forms.ORDERS["JSAPI"]),
-    Route("POST", "/v3/pay/transactions/app", _prepay_id("APP"), forms.ORDERS["APP"]),
-    Route("POST", "/v3/pay/transactions/native", _native, forms.ORDERS["NATIVE"]),
-    Route("POST", "/v3/pay/transactions/h5", _h5, forms.ORDERS["MWEB"]),
+    Route("POST", "/v3/pay/transactions/jsapi", _prepay_id("JSAPI"), forms.ORDERS["JSAPI"], sealed=_IDENTITY),
+    Route("POST", "/v3/pay/transactions/app", _prepay_id("APP"), forms.ORDERS["APP"], sealed=_IDENTITY),
+    Route("POST", "/v3/pay/transactions/native", _native, forms.ORDERS["NATIVE"], sealed=_IDENTITY),
+    Route("POST", "/v3/pay/transactions/h5", _h5, forms.ORDERS["MWEB"], sealed=_IDENTITY),
     Route(
         "GET",
         "/v3/pay/transactions/id/{transaction_id}",
@@ -69,6 +73,14 @@ ROUTES = [
         "/v3/refund/domestic/refunds/{out_refund_no}",
         lambda world, call: refunds.look_up(world, call.params["out_refund_no"]),
     ),
+    Route(
+        "POST",
+        "/v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund",
+        lambda world, call: refunds.apply_abnormal(world, call.params["refund_id"], call.json),
+        forms.ABNORMAL_REFUND,
+        sealed=("/bank_account", "/real_name"),
+    ),
+    Route("POST", "/v3/security/echo", echo.answer, forms.ECHO, sealed=(echo.ENCRYPTED,)),
     Route("GET", "/v3/certificates", lambda world, _: certificates.download(world)),
 ]
 
