@@ -40,9 +40,12 @@ class Knobs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def load(db: Database) -> Knobs:
-    """What was turned before, over the defaults."""
+    """What was turned before, over the defaults; what another version kept and this one cannot read is let go."""
     kept = db.row("SELECT value FROM knobs WHERE name = 'all'")
-    return msgspec.json.decode(kept["value"], type=Knobs) if kept else Knobs()
+    try:
+        return msgspec.json.decode(kept["value"], type=Knobs) if kept else Knobs()
+    except msgspec.ValidationError:
+        return Knobs()
 
 
 def keep(db: Database, knobs: Knobs) -> None:

@@ -107,9 +107,9 @@ def test_the_ladder_in_virtual_time(new_box, inbox) -> None:
             assert time.monotonic() < until
             time.sleep(0.01)
         assert notice_of(box, order)["state"] == "waiting"
-        box.lever("clock/advance", {"seconds": wait_s - 3})
+        box.lever("clock/advance", {"seconds": wait_s - 12})
         assert len(inbox.heard) == count
-        box.lever("clock/advance", {"seconds": 3})
+        box.lever("clock/advance", {"seconds": 12})
     inbox.wait(16)
     notice = until_state(box, order, "given_up")
     assert len(notice["attempts"]) == 16
