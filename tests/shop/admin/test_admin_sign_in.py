@@ -103,9 +103,8 @@ async def test_one_address_may_not_try_many_logins(office: httpx.AsyncClient) ->
     assert (await _try(office, "ann", PASSWORD)).status_code == 429
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+async def test_a_bad_body_is_a_400(office: httpx.AsyncClient) -> None:
+    for body in [
         {},
         {"login": "ann"},
         {"login": "ann", "password": ""},
@@ -113,10 +112,8 @@ async def test_one_address_may_not_try_many_logins(office: httpx.AsyncClient) ->
         {"login": "a\u0000", "password": "x"},
         {"login": "ann", "password": PASSWORD, "role": "manager"},
         {"login": {"$ne": None}, "password": "x"},
-    ],
-)
-async def test_a_bad_body_is_a_400(office: httpx.AsyncClient, body: Any) -> None:
-    assert (await office.post("/sign-in", json=body)).status_code == 400
+    ]:
+        assert (await office.post("/sign-in", json=body)).status_code == 400
 
 
 async def test_a_session_ends_by_signing_out_and_by_time(

@@ -58,9 +58,8 @@ async def test_a_reset_password_signs_everyone_out(office: httpx.AsyncClient, an
     assert again.status_code == 200
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
+async def test_a_bad_account_is_a_400(ann: Any) -> None:
+    for more in [
         {"login": "Cleo"},
         {"login": "x"},
         {"login": "a b"},
@@ -70,10 +69,8 @@ async def test_a_reset_password_signs_everyone_out(office: httpx.AsyncClient, an
         {"name": ""},
         {"permissions": ["staff.manage"]},
         {"id": "9"},
-    ],
-)
-async def test_a_bad_account_is_a_400(ann: Any, more: dict[str, Any]) -> None:
-    assert (await ann.ask("POST", "/staff", NEW | more)).status_code == 400
+    ]:
+        assert (await ann.ask("POST", "/staff", NEW | more)).status_code == 400
 
 
 async def test_nobody_is_a_404(ann: Any) -> None:
@@ -96,11 +93,9 @@ async def test_the_audit_log_is_filtered_and_paged(ann: Any, ben: Any) -> None:
     assert ids == sorted(ids, reverse=True)
 
 
-@pytest.mark.parametrize(
-    "query", ["limit=0", "limit=101", "limit=x", "cursor=forged", "cursor=W10", "subject=a'%20OR%201", "actor=%00"]
-)
-async def test_a_bad_question_to_the_log_is_a_400(ann: Any, query: str) -> None:
-    assert (await ann.ask("GET", f"/audit?{query}")).status_code == 400
+async def test_a_bad_question_to_the_log_is_a_400(ann: Any) -> None:
+    for query in ["limit=0", "limit=101", "limit=x", "cursor=forged", "cursor=W10", "subject=a'%20OR%201", "actor=%00"]:
+        assert (await ann.ask("GET", f"/audit?{query}")).status_code == 400
 
 
 async def test_freight_is_listed_and_changed_by_managers(ann: Any, db: Any, sql: Any) -> None:

@@ -73,14 +73,13 @@ async def test_somebody_elses_address_does_not_exist(alice: Any, bob: Any) -> No
     assert (await alice.ask("GET", path)).json() == mine
 
 
-@pytest.mark.parametrize("which", ["0", "-1", "1.5", "abc", "9007199254740993000", "1%00", "1'--", "01"])
-async def test_an_id_that_is_none_is_a_400(alice: Any, which: str) -> None:
-    assert (await alice.ask("GET", f"/addresses/{which}")).status_code == 400
+async def test_an_id_that_is_none_is_a_400(alice: Any) -> None:
+    for which in ["0", "-1", "1.5", "abc", "9007199254740993000", "1%00", "1'--", "01"]:
+        assert (await alice.ask("GET", f"/addresses/{which}")).status_code == 400
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
+async def test_a_bad_address_names_its_field(alice: Any) -> None:
+    for body, field in [
         ({"name": ""}, "name"),
         ({"name": "a\u0000"}, "name"),
         ({"name": "x" * 65}, "name"),
@@ -94,12 +93,10 @@ async def test_an_id_that_is_none_is_a_400(alice: Any, which: str) -> None:
         ({"isDefault": "yes"}, "isDefault"),
         ({"memberId": "2"}, "memberId"),
         ({"id": "2"}, "id"),
-    ],
-)
-async def test_a_bad_address_names_its_field(alice: Any, body: dict[str, Any], field: str) -> None:
-    answer = await alice.ask("POST", "/addresses", HOME | body)
-    assert answer.status_code == 400
-    assert answer.json()["errors"][0]["field"] == field
+    ]:
+        answer = await alice.ask("POST", "/addresses", HOME | body)
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["field"] == field
 
 
 async def test_addresses_need_a_member(shop: Any) -> None:

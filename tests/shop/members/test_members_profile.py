@@ -14,9 +14,8 @@ async def test_me_can_be_described(alice: Any) -> None:
     assert (await alice.ask("GET", "/me")).json()["avatarUrl"] == ""
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+async def test_a_bad_description_is_a_400(alice: Any) -> None:
+    for body in [
         {"nickname": "a\u0000"},
         {"nickname": "\u202eabc"},
         {"nickname": "x" * 65},
@@ -29,10 +28,8 @@ async def test_me_can_be_described(alice: Any) -> None:
         {"isNew": True},
         [],
         "x",
-    ],
-)
-async def test_a_bad_description_is_a_400(alice: Any, body: Any) -> None:
-    assert (await alice.ask("PUT", "/me", body)).status_code == 400
+    ]:
+        assert (await alice.ask("PUT", "/me", body)).status_code == 400
 
 
 async def test_the_phone_is_bound_once_per_code_and_shown_masked(alice: Any, sql: Any) -> None:
