@@ -6,17 +6,18 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import JSONBody, QueryParameter
 from sqlalchemy import select
 
 from kit import audit
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import Conflict, NotFound
-from kit.fields import Cursor, Id, Limit, Line, No, as_id
+from kit.fields import Line, as_id
 from kit.paging import Page, decode_cursor, page
 from kit.web.actor import actor_of, requires
 from kit.web.declared import BODY, STAFF, declared
+from kit.web.parameters import PathId, QueryCursor, QueryLimit, QueryNo
 from payments.models import Payment, PaymentException, Refund
 
 
@@ -96,9 +97,9 @@ def _refund(row: Refund) -> RefundRow:
 )
 async def list_payments(
     db: NamedDependency[Database],
-    payable: FromQuery[No | None] = None,
-    cursor: FromQuery[Cursor | None] = None,
-    limit: FromQuery[Limit] = 20,
+    payable: QueryNo = None,
+    cursor: QueryCursor = None,
+    limit: QueryLimit = 20,
 ) -> Page[PaymentRow]:
     statement = select(Payment).order_by(Payment.id.desc()).limit(limit + 1)
     if payable:
@@ -119,9 +120,9 @@ async def list_payments(
 )
 async def list_refunds(
     db: NamedDependency[Database],
-    payable: FromQuery[No | None] = None,
-    cursor: FromQuery[Cursor | None] = None,
-    limit: FromQuery[Limit] = 20,
+    payable: QueryNo = None,
+    cursor: QueryCursor = None,
+    limit: QueryLimit = 20,
 ) -> Page[RefundRow]:
     statement = select(Refund).order_by(Refund.id.desc()).limit(limit + 1)
     if payable:
@@ -142,9 +143,9 @@ async def list_refunds(
 )
 async def list_exceptions(
     db: NamedDependency[Database],
-    open_only: Annotated[bool, msgspec.Meta(description="Only those that nobody resolved")] = False,
-    cursor: FromQuery[Cursor | None] = None,
-    limit: FromQuery[Limit] = 20,
+    open_only: Annotated[bool, QueryParameter(name="openOnly", description="Only those that nobody resolved")] = False,
+    cursor: QueryCursor = None,
+    limit: QueryLimit = 20,
 ) -> Page[ExceptionRow]:
     statement = (
         select(PaymentException, Payment, Refund)
@@ -187,7 +188,7 @@ def _exception(case: PaymentException, payment: Payment | None, refund: Refund |
 )
 async def resolve_exception(
     request: Request[Any, Any, Any],
-    case_id: FromPath[Id],
+    case_id: PathId,
     data: JSONBody[Resolution],
     db: NamedDependency[Database],
     clock: NamedDependency[Clock],

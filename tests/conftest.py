@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import inspect
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,19 +10,15 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from cast import Mailbox, Shop, World
 
 from dev.postgres import Cluster
 from kit.clock import ManualClock
 from kit.database import Database, Table
 from shop import schema
-from shop.app import create_app
-from shop.settings import Settings, placeholder
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if inspect.iscoroutinefunction(getattr(item, "function", None)):
-            item.add_marker(pytest.mark.anyio)
+from shop.app import ShopPayee, create_app, gateway_of
+from shop.settings import Settings, placeholder, read
+from shop.worker import Worker
 
 
 @pytest.fixture(scope="session")
@@ -104,3 +99,50 @@ async def api(settings: Settings, clock: ManualClock) -> AsyncIterator[httpx.Asy
         ) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="session")
+def wechat_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    world = World(tmp_path_factory.mktemp("world") / "sandbox")
+    yield world
+    world.stop()
+
+
+@pytest.fixture(scope="session")
+def post_office() -> Iterator[Mailbox]:
+    mailbox = Mailbox()
+    yield mailbox
+    mailbox.server.shutdown()
+    mailbox.server.server_close()
+
+
+@pytest.fixture
+async def shop(
+    settings: Settings, db: Database, sql: Any, wechat_world: World, post_office: Mailbox, tmp_path: Path
+) -> AsyncIterator[Shop]:
+    """The shop with WeChat around it; notifications wait in the mailbox until the test delivers them."""
+    wechat_world.heal()
+    wechat_world.tell("delivery", mode="normal")
+    post_office.clear()
+    environment = {
+        **wechat_world.env,
+        "DATABASE_URL": settings.database_url,
+        "DATABASE_OWNER_URL": settings.database_owner_url,
+        "SHOP_PUBLIC_URL": post_office.url,
+        "SHOP_DATA_DIR": str(tmp_path),
+    }
+    connected = read(environment)
+    app = create_app(connected, clock=wechat_world.clock)
+    gateway = gateway_of(connected)
+    worker = Worker(db, gateway, ShopPayee(), wechat_world.clock)
+    async with (
+        app.lifespan(),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://shop"
+        ) as client,
+    ):
+        made = Shop(client, db, sql, worker, wechat_world, post_office)
+        yield made
+        broken = await made.faults_in_sql()
+    await gateway.close_connections()
+    assert not broken, broken

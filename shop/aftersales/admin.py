@@ -6,18 +6,19 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import select
 
 from kit import audit, idempotency
 from kit.clock import Clock
 from kit.database import Database
-from kit.fields import Fen, Id, No, Quantity, as_id
+from kit.fields import Fen, Id, Quantity, as_id
 from kit.idempotency import KeyReused, StillRunning
 from kit.web.actor import actor_of, requires
 from kit.web.declared import BODY, STAFF, declared
 from kit.web.idempotent import IdempotencyKey
+from kit.web.parameters import PathNo
 from payments.refunds import RefundTooMuch
 from shop.aftersales import refunding
 from shop.aftersales.models import AfterSale, AfterSaleLine
@@ -84,7 +85,7 @@ class AfterSaleView(msgspec.Struct, rename="camel"):
 )  # fmt: skip
 async def refund_order(
     request: Req,
-    no: FromPath[No],
+    no: PathNo,
     data: JSONBody[RefundWish],
     idempotency_key: IdempotencyKey,
     db: NamedDependency[Database],
@@ -128,7 +129,7 @@ async def refund_order(
     guards=[requires("orders.read")],
     responses=declared(*STAFF, OrderNotFound),
 )
-async def list_order_refunds(no: FromPath[No], db: NamedDependency[Database]) -> list[AfterSaleView]:
+async def list_order_refunds(no: PathNo, db: NamedDependency[Database]) -> list[AfterSaleView]:
     async with db.begin() as session:
         order = (await listing.get(session, no)).order
         statement = select(AfterSale).where(AfterSale.order_id == order.id).order_by(AfterSale.id)

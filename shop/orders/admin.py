@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from litestar import Request, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy import ColumnElement
 
@@ -13,12 +13,13 @@ from kit import audit, idempotency
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import invalid
-from kit.fields import Cursor, Id, Limit, No, as_id
+from kit.fields import Id, as_id
 from kit.idempotency import KeyReused, StillRunning
 from kit.paging import Page, decode_cursor, page
 from kit.web.actor import Actor, actor_of, requires
 from kit.web.declared import BODY, STAFF, declared
 from kit.web.idempotent import IdempotencyKey
+from kit.web.parameters import PathNo, QueryCursor, QueryLimit, QueryNo, bounded
 from kit.web.problems import language_of
 from payments.asking import WeChatPayUnknown
 from payments.ports import Payee
@@ -45,14 +46,14 @@ async def search_orders(
     request: Req,
     db: NamedDependency[Database],
     clock: NamedDependency[Clock],
-    no: FromQuery[No | None] = None,
+    no: QueryNo = None,
     status: FromQuery[str | None] = None,
-    member_id: FromQuery[Id | None] = None,
-    phone: FromQuery[Phone | None] = None,
-    placed_from: FromQuery[datetime | None] = None,
-    placed_before: FromQuery[datetime | None] = None,
-    cursor: FromQuery[Cursor | None] = None,
-    limit: FromQuery[Limit] = 20,
+    member_id: Annotated[str | None, bounded(QueryParameter, Id, "memberId")] = None,
+    phone: Annotated[str | None, bounded(QueryParameter, Phone)] = None,
+    placed_from: Annotated[datetime | None, QueryParameter(name="placedFrom")] = None,
+    placed_before: Annotated[datetime | None, QueryParameter(name="placedBefore")] = None,
+    cursor: QueryCursor = None,
+    limit: QueryLimit = 20,
 ) -> Page[OrderView]:
     where: list[ColumnElement[bool]] = []
     if no:
@@ -65,7 +66,7 @@ async def search_orders(
         where.append(Order.member_id == as_id(member_id))
     if phone:
         where.append(Order.address["phone"].astext == phone)
-    for bound, name in ((placed_from, "placed_from"), (placed_before, "placed_before")):
+    for bound, name in ((placed_from, "placedFrom"), (placed_before, "placedBefore")):
         if bound is not None and bound.tzinfo is None:
             raise invalid(name, "must say its offset from UTC")
     if placed_from:
@@ -88,7 +89,7 @@ async def search_orders(
     responses=declared(*STAFF, OrderNotFound),
 )
 async def get_order(
-    request: Req, no: FromPath[No], db: NamedDependency[Database], clock: NamedDependency[Clock]
+    request: Req, no: PathNo, db: NamedDependency[Database], clock: NamedDependency[Clock]
 ) -> AdminOrderView:
     return await _view(request, db, clock, no)
 
@@ -103,7 +104,7 @@ async def get_order(
 )
 async def ship_order(
     request: Req,
-    no: FromPath[No],
+    no: PathNo,
     data: JSONBody[ShipWish],
     idempotency_key: IdempotencyKey,
     db: NamedDependency[Database],
@@ -133,7 +134,7 @@ async def ship_order(
 )
 async def close_order(
     request: Req,
-    no: FromPath[No],
+    no: PathNo,
     data: JSONBody[CloseWish],
     idempotency_key: IdempotencyKey,
     db: NamedDependency[Database],

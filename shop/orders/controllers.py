@@ -5,18 +5,19 @@ from typing import Any
 import msgspec
 from litestar import Request, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody
 
 from catalog.stock import OutOfStock
 from kit import idempotency
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import InvalidInput, SignInNeeded, invalid
-from kit.fields import Cursor, Limit, No, as_id
+from kit.fields import as_id
 from kit.idempotency import KeyReused, StillRunning
 from kit.paging import Page, decode_cursor, page
 from kit.web.declared import BODY, declared
 from kit.web.idempotent import IdempotencyKey
+from kit.web.parameters import PathNo, QueryCursor, QueryLimit
 from kit.web.problems import language_of
 from payments.asking import WeChatPayUnknown
 from payments.charges import NotPayable, PaymentRefused
@@ -134,8 +135,8 @@ async def list_orders(
     clock: NamedDependency[Clock],
     member: NamedDependency[SignedIn],
     status: FromQuery[str | None] = None,
-    cursor: FromQuery[Cursor | None] = None,
-    limit: FromQuery[Limit] = 20,
+    cursor: QueryCursor = None,
+    limit: QueryLimit = 20,
 ) -> Page[OrderView]:
     where = [Order.member_id == member.member_id]
     if status is not None:
@@ -177,7 +178,7 @@ async def count_orders(db: NamedDependency[Database], member: NamedDependency[Si
 )
 async def get_order(
     request: Req,
-    no: FromPath[No],
+    no: PathNo,
     db: NamedDependency[Database],
     clock: NamedDependency[Clock],
     member: NamedDependency[SignedIn],
@@ -196,7 +197,7 @@ async def get_order(
 )
 async def cancel_order(
     request: Req,
-    no: FromPath[No],
+    no: PathNo,
     data: JSONBody[CancelWish],
     idempotency_key: IdempotencyKey,
     db: NamedDependency[Database],
@@ -225,7 +226,7 @@ async def cancel_order(
 )
 async def confirm_order(
     request: Req,
-    no: FromPath[No],
+    no: PathNo,
     db: NamedDependency[Database],
     clock: NamedDependency[Clock],
     member: NamedDependency[SignedIn],
@@ -245,7 +246,7 @@ async def confirm_order(
     status_code=200,
 )
 async def prepay_order(
-    no: FromPath[No],
+    no: PathNo,
     idempotency_key: IdempotencyKey,
     db: NamedDependency[Database],
     gateway: NamedDependency[Gateway],
@@ -271,7 +272,7 @@ async def prepay_order(
 )
 async def refresh_payment(
     request: Req,
-    no: FromPath[No],
+    no: PathNo,
     db: NamedDependency[Database],
     gateway: NamedDependency[Gateway],
     payee: NamedDependency[Payee],

@@ -1,0 +1,319 @@
+"""The cast of the tests: a shop in this process, the simulated WeChat in another, a buyer, and money that can be made late."""
+
+import itertools
+import json
+import os
+import secrets
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from catalog import stock
+from kit.clock import FollowedClock
+from kit.database import Database
+from shop.worker import Worker
+
+ROOT = Path(__file__).parent.parent
+_numbers = itertools.count(1)
+
+
+class World:
+    """One `python -m sandbox`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = [sys.executable, "-m", "sandbox", "--data-dir", str(folder), "--port", str(self.port)]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
+        self._await()
+        lines = (folder / "merchant.env").read_text().splitlines()
+        self.env = dict(shlex.split(line)[0].split("=", 1) for line in lines)
+        self.clock = FollowedClock(folder / "clock")
+
+    def _await(self) -> None:
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            assert self.process.poll() is None, "the sandbox ended at once"
+            try:
+                if self.http.get("/_sandbox/health").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.02)
+        raise AssertionError("the sandbox does not answer")
+
+    def stop(self) -> None:
+        self.http.close()
+        self.process.terminate()
+        self.process.wait(10)
+
+    def tell(self, path: str, **body: Any) -> Any:
+        """POST to a lever; its JSON answer."""
+        answer = self.http.post(f"/_sandbox/{path}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def skip(self, **units: float) -> None:
+        """`skip(minutes=31)`: business time moves on, here and in WeChat."""
+        from datetime import timedelta  # noqa: PLC0415
+
+        self.tell("clock/advance", seconds=timedelta(**units).total_seconds())
+        self.clock._read_at = -1.0
+
+    def code(self, user: str, kind: str = "login") -> str:
+        return str(self.tell("codes", kind=kind, user=user)["code"])
+
+    def pay(self, out_trade_no: str, **how: Any) -> Any:
+        """The buyer pays on the phone."""
+        return self.tell(f"payments/{out_trade_no}/pay", **how)
+
+    def faults(self, **fault: Any) -> None:
+        self.tell("faults", **fault)
+
+    def heal(self) -> None:
+        self.http.delete("/_sandbox/faults")
+
+
+@dataclass
+class Letter:
+    """A notification as it came over the wire."""
+
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Mailbox:
+    """Where WeChat's notifications arrive, so that a test may deliver them when and how often it likes."""
+
+    letters: list[Letter] = field(default_factory=list)
+    arrived: threading.Condition = field(default_factory=threading.Condition)
+
+    def __post_init__(self) -> None:
+        mailbox = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                with mailbox.arrived:
+                    mailbox.letters.append(Letter(dict(self.headers.items()), body))
+                    mailbox.arrived.notify_all()
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self) -> Letter:
+        """The next letter, waited for."""
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: self.letters, timeout=10), "no notification came"
+            return self.letters.pop(0)
+
+    def clear(self) -> None:
+        with self.arrived:
+            self.letters.clear()
+
+
+class Buyer:
+    """A member with a token and an address."""
+
+    def __init__(self, shop: "Shop", name: str, token: str) -> None:
+        self.shop = shop
+        self.name = name
+        self.headers = {"authorization": f"Bearer {token}"}
+        self.address_id = ""
+
+    async def get(self, path: str, **params: Any) -> httpx.Response:
+        return await self.shop.http.get(f"/api/v1{path}", headers=self.headers, params=params)
+
+    async def post(self, path: str, body: Any = None, *, key: str | None = None) -> httpx.Response:
+        headers = {**self.headers, "idempotency-key": key or secrets.token_hex(8)}
+        if body is None:
+            return await self.shop.http.post(f"/api/v1{path}", headers=headers)
+        return await self.shop.http.post(f"/api/v1{path}", headers=headers, json=body)
+
+    async def place(
+        self, lines: dict[int, int], *, expected: int | None = None, key: str | None = None
+    ) -> httpx.Response:
+        wish = {
+            "lines": [{"skuId": str(sku), "quantity": quantity} for sku, quantity in lines.items()],
+            "addressId": self.address_id,
+        }
+        if expected is None:
+            expected = (await self.post("/checkout/preview", wish)).json()["payFen"]
+        return await self.post("/orders", {**wish, "expectedPayFen": expected}, key=key)
+
+    async def order(self, lines: dict[int, int]) -> str:
+        """Place it; the order's no."""
+        answer = await self.place(lines)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["no"])
+
+    async def prepay(self, no: str) -> str:
+        """Open the payment sheet; the attempt's out_trade_no."""
+        answer = await self.post(f"/orders/{no}/prepay")
+        assert answer.status_code == 200, answer.text
+        return str(
+            await self.shop.sql.fetchval(
+                "SELECT out_trade_no FROM payment WHERE payable = $1 ORDER BY id DESC LIMIT 1", no
+            )
+        )
+
+    async def state(self, no: str) -> str:
+        return str((await self.get(f"/orders/{no}")).json()["state"])
+
+
+class Shop:
+    """The shop over ASGI, its database, its worker, and WeChat around it."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, db: Database, sql: Any, worker: Worker, world: World, mailbox: Mailbox
+    ) -> None:
+        self.http = http
+        self.db = db
+        self.sql = sql
+        self.worker = worker
+        self.world = world
+        self.mailbox = mailbox
+
+    async def buyer(self, name: str) -> Buyer:
+        """Signs in by `wx.login`, and has an address."""
+        user = f"{name}-{next(_numbers)}-{os.getpid()}"
+        answer = await self.http.post("/api/v1/sign-in", json={"code": self.world.code(user)})
+        assert answer.status_code == 200, answer.text
+        buyer = Buyer(self, user, answer.json()["accessToken"])
+        address = {
+            "name": "张三",
+            "phone": "13800000000",
+            "province": "广东省",
+            "city": "深圳市",
+            "district": "南山区",
+            "detail": "科技园一路1号",
+        }
+        buyer.address_id = (await buyer.post("/addresses", address)).json()["id"]
+        return buyer
+
+    async def stocked(self, *pieces: int, price_fen: int = 1000) -> list[int]:
+        """SKUs of one product on sale, with so many pieces each; their ids."""
+        at = self.world.clock.now()
+        category = await self.sql.fetchval(
+            "INSERT INTO category (level, name, position, hidden) VALUES (1, '茶', 0, false) RETURNING id"
+        )
+        product = await self.sql.fetchval(
+            """
+            INSERT INTO product (category_id, title, subtitle, images, detail_images, description, specs, tags,
+                min_price_fen, max_price_fen, priority, sold_before, sold, status, version, search_vector,
+                created_at, updated_at)
+            VALUES ($1, '明前龙井', '', '["/media/a.svg"]', '[]', '', '[]', '[]', $2, $2, 0, 0, 0, 'on_sale', 1, '',
+                    now(), now())
+            RETURNING id
+            """,
+            category,
+            price_fen,
+        )
+        skus = [
+            await self.sql.fetchval(
+                """
+                INSERT INTO sku (product_id, position, code, options, price_fen, weight_g, enabled)
+                VALUES ($1, $2, $3, $4, $5, 250, true) RETURNING id
+                """,
+                product,
+                place,
+                f"T-{product}-{place}",
+                json.dumps([{"specId": "1", "valueId": str(place), "name": f"罐{place}"}]),
+                price_fen,
+            )
+            for place in range(len(pieces))
+        ]
+        async with self.db.begin() as session:
+            wants = [stock.Want(sku, n) for sku, n in zip(skus, pieces, strict=True) if n]
+            await stock.receive(session, wants, reason="initial", ref="", actor="test", at=at)
+            await stock.open_rows(session, skus)
+        return skus
+
+    async def notify(self, letter: Letter | None = None, **changed: str) -> httpx.Response:
+        """Deliver a notification to the shop, some of its headers changed."""
+        letter = letter or self.mailbox.take()
+        headers = {**{name.lower(): value for name, value in letter.headers.items()}, **changed}
+        for name in ("host", "content-length", "connection", "accept-encoding"):
+            headers.pop(name, None)
+        kept = {name: value for name, value in headers.items() if value}
+        return await self.http.post("/wechat/pay/notify", content=letter.body, headers=kept)
+
+    async def paid_order(self, buyer: Buyer, lines: dict[int, int]) -> str:
+        """An order, paid and heard of."""
+        no = await buyer.order(lines)
+        self.world.pay(await buyer.prepay(no))
+        answer = await self.notify()
+        assert answer.status_code == 204, answer.text
+        return no
+
+    async def run_jobs(self) -> None:
+        """Do what the queue holds, as the worker would, once each."""
+        rows = await self.sql.fetch("DELETE FROM pgqueuer WHERE status = 'queued' RETURNING entrypoint, payload")
+        for row in rows:
+            await self.worker.handlers()[row["entrypoint"]](row["payload"].decode())
+
+    async def stock(self, sku: int) -> tuple[int, int, int]:
+        """available, reserved, sold."""
+        row = await self.sql.fetchrow("SELECT available, reserved, sold FROM stock WHERE sku_id = $1", sku)
+        return tuple(row)
+
+    async def faults_in_sql(self) -> dict[str, int]:
+        """The invariants that do not hold; empty when all do."""
+        found = {}
+        for name, query in INVARIANTS.items():
+            rows = await self.sql.fetch(query)
+            if rows:
+                found[name] = len(rows)
+        return found
+
+
+INVARIANTS = {
+    "counters equal the sum of their moves": """
+        SELECT s.sku_id FROM stock s JOIN (
+            SELECT sku_id, location_id, sum(delta_available) a, sum(delta_reserved) r, sum(delta_sold) d
+            FROM stock_move GROUP BY 1, 2
+        ) m USING (sku_id, location_id) WHERE (s.available, s.reserved, s.sold) <> (m.a, m.r, m.d)""",
+    "reserved is what awaits payment": """
+        SELECT s.sku_id FROM stock s LEFT JOIN (
+            SELECT l.sku_id, sum(l.quantity) q FROM order_line l JOIN orders o ON o.id = l.order_id
+            WHERE o.state IN ('unpaid', 'closing') GROUP BY 1
+        ) x USING (sku_id) WHERE s.reserved <> coalesce(x.q, 0)""",
+    "paid is exactly one applied payment of the total": """
+        SELECT o.id FROM orders o WHERE (o.paid_at IS NOT NULL) <> EXISTS (
+            SELECT 1 FROM payment p WHERE p.payable = o.no AND p.applied AND p.received_fen = o.total_fen)""",
+    "money received is applied or has its case": """
+        SELECT p.id FROM payment p WHERE p.state = 'received' AND NOT p.applied AND NOT EXISTS (
+            SELECT 1 FROM payment_exception e JOIN refund r ON r.id = e.refund_id
+            WHERE e.payment_id = p.id AND r.amount_fen = p.received_fen)""",
+    "refunds are what is claimed": """
+        SELECT p.id FROM payment p LEFT JOIN (
+            SELECT payment_id, sum(amount_fen) s FROM refund WHERE state NOT IN ('closed', 'refused') GROUP BY 1
+        ) r ON r.payment_id = p.id WHERE p.refunded_fen <> coalesce(r.s, 0)""",
+    "an order's refunds are its lines' and its freight's": """
+        SELECT o.id FROM orders o JOIN (
+            SELECT order_id, sum(refunded_fen) s, sum(paid_fen) p FROM order_line GROUP BY 1
+        ) l ON l.order_id = o.id
+        WHERE o.refunded_fen <> l.s + o.freight_refunded_fen OR o.goods_fen - o.discount_fen <> l.p""",
+    "the last event is the state": """
+        SELECT o.id FROM orders o WHERE o.state <> (
+            SELECT to_state FROM order_event e WHERE e.order_id = o.id ORDER BY e.id DESC LIMIT 1)""",
+}

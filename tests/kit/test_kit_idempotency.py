@@ -1,0 +1,90 @@
+"""Asked twice, answered once, and the same."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from kit import idempotency
+from kit.clock import ManualClock
+from kit.database import Database
+from kit.idempotency import KeyReused, StillRunning, intent
+
+
+async def _once(db: Database, clock: ManualClock, body: Any, calls: list[int], key: str = "key-00001") -> int:
+    async with db.begin() as session:
+
+        async def work() -> int:
+            calls.append(1)
+            await asyncio.sleep(0.05)
+            return len(calls)
+
+        return await idempotency.once(session, intent("member:1", "op", key, body), clock.now(), work, int)
+
+
+async def test_ten_at_once_do_it_once(db: Database, clock: ManualClock) -> None:
+    calls: list[int] = []
+    answers = await asyncio.gather(*(_once(db, clock, {"a": 1, "b": 2}, calls) for _ in range(8)))
+    assert answers == [1] * 8
+    assert len(calls) == 1
+
+
+async def test_key_order_does_not_matter_but_content_does(db: Database, clock: ManualClock) -> None:
+    calls: list[int] = []
+    await _once(db, clock, {"a": 1, "b": 2}, calls)
+    assert await _once(db, clock, {"b": 2, "a": 1}, calls) == 1
+    with pytest.raises(KeyReused):
+        await _once(db, clock, {"a": 1, "b": 3}, calls)
+    assert len(calls) == 1
+
+
+async def test_a_refusal_frees_the_key(db: Database, clock: ManualClock) -> None:
+    async def refused() -> int:
+        raise ZeroDivisionError
+
+    wish = intent("member:1", "op", "key-00001", None)
+    with pytest.raises(ZeroDivisionError):
+        async with db.begin() as session:
+            await idempotency.once(session, wish, clock.now(), refused, int)
+    with pytest.raises(ZeroDivisionError):
+        await idempotency.through(db, wish, clock.now(), refused, int)
+    assert await _once(db, clock, None, []) == 1
+
+
+async def test_through_is_kept_and_in_flight_is_409(db: Database, clock: ManualClock) -> None:
+    wish = intent("member:1", "op", "key-00001", None)
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> int:
+        entered.set()
+        await leave.wait()
+        return 7
+
+    first = asyncio.create_task(idempotency.through(db, wish, clock.now(), slow, int))
+    await entered.wait()
+    with pytest.raises(StillRunning):
+        await idempotency.through(db, wish, clock.now(), slow, int)
+    leave.set()
+    assert await first == 7
+    assert await idempotency.through(db, wish, clock.now(), slow, int) == 7
+
+
+async def test_a_key_left_by_a_dead_process_is_taken_over(db: Database, clock: ManualClock, sql: Any) -> None:
+    wish = intent("member:1", "op", "key-00001", None)
+    await sql.execute(
+        "INSERT INTO idempotency_key (actor, operation, key, content, started_at) VALUES ($1, $2, $3, $4, $5)",
+        wish.actor,
+        wish.operation,
+        wish.key,
+        wish.content,
+        clock.now(),
+    )
+
+    async def work() -> int:
+        return 3
+
+    with pytest.raises(StillRunning):
+        await idempotency.through(db, wish, clock.now(), work, int)
+    clock.advance(timedelta(seconds=idempotency.TAKEOVER_S + 1))
+    assert await idempotency.through(db, wish, clock.now(), work, int) == 3

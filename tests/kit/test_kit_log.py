@@ -1,0 +1,27 @@
+"""Nothing secret or personal in a log line."""
+
+from kit.log import redact
+
+CANARIES = {
+    "event": "sent to 13812345678",
+    "phone": "13812345678",
+    "access_token": "88_abc",
+    "nested": {"session_key": "abc", "deep": ["openid oAbcdefghijklmnopqrstuvwxyz0"]},
+    "url": "https://api.weixin.qq.com/sns/jscode2session?appid=wx1&secret=5ecre7&js_code=c0de",
+    "header": "Bearer abcdef",
+    "exception": "IntegrityError: duplicate key\nDETAIL:  Key (phone)=(13812345678) already exists.",
+    "key": "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----",
+}
+SECRETS = ("13812345678", "88_abc", "5ecre7", "c0de", "abcdef", "MIIE", "oAbcdefghijklmnopqrstuvwxyz0")
+
+
+def test_canaries_do_not_come_out() -> None:
+    line = str(redact(None, "info", dict(CANARIES)))
+    assert [secret for secret in SECRETS if secret in line] == []
+
+
+def test_numbers_of_orders_stay_readable() -> None:
+    assert redact(None, "info", {"order": "D0UGs4kNq1234567890", "ms": 1.5}) == {
+        "order": "D0UGs4kNq1234567890",
+        "ms": 1.5,
+    }
