@@ -12,7 +12,7 @@ from sandbox import clockwork, merchant_env
 from sandbox.app import create_app
 from sandbox.world import open_world
 
-GRACE_S = 0.7
+GRACE_S = 0.5
 """How long requests under way are waited for when the program is asked to end."""
 
 
