@@ -25,9 +25,13 @@ def found(account: Account, passwords: Path, settings: Mapping[str, str], lock: 
     shutil.rmtree(half, ignore_errors=True)
     words = {role: secrets.token_urlsafe(24) for role in ROLES}
     _write_private(passwords, json.dumps(words, indent=2) + "\n")
-    _initdb(account, half, words["postgres"], settings, lock)
-    _tell(account, half, settings, lock, "postgres", _roles(words))
-    _tell(account, half, settings, lock, "shop", ["GRANT USAGE ON SCHEMA public TO shop_app;"])
+    _initdb(account, half, words["postgres"], lock)
+    hasty = {**settings, "fsync": "off"}  # nothing counts yet, and all is written through at once below
+    _tell(account, half, hasty, lock, "postgres", _roles(words))
+    _tell(account, half, hasty, lock, "shop", ["GRANT USAGE ON SCHEMA public TO shop_app;"])
+    if settings.get("fsync") != "off":
+        argv = [str(account.programs / "initdb"), "--sync-only", "-D", str(half)]
+        _must(account.run(argv, give=lock), "initdb --sync-only")
     half.rename(account.home / "pgdata")
 
 
@@ -42,14 +46,13 @@ def read_passwords(path: Path) -> dict[str, str]:
     return words
 
 
-def _initdb(account: Account, half: Path, password: str, settings: Mapping[str, str], lock: int) -> None:
+def _initdb(account: Account, half: Path, password: str, lock: int) -> None:
     slip = account.home / "superuser.password"
     slip.unlink(missing_ok=True)
     _write_private(slip, password + "\n")
     account.hand_over(slip)
     argv = [str(account.programs / "initdb"), "-D", str(half), "--username=postgres", f"--pwfile={slip}"]
-    argv += ["--auth=scram-sha-256", "--data-checksums", *_LOCALE]
-    argv += ["--no-sync"] if settings.get("fsync") == "off" else []
+    argv += ["--auth=scram-sha-256", "--data-checksums", "--no-sync", *_LOCALE]
     try:
         _must(account.run(argv, give=lock), "initdb")
     finally:
@@ -76,10 +79,11 @@ def _tell(
 
 
 def _must(done: subprocess.CompletedProcess[str], name: str) -> None:
+    """Raise Trouble with the line that says why, if the program failed: the last ones only say what it cleared away."""
     if done.returncode != 0:
-        raise Trouble(
-            f"{name} failed: {done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.returncode}"
-        )
+        lines = done.stdout.strip().splitlines() or [f"exit code {done.returncode}"]
+        telling = [line for line in lines if any(word in line for word in ("error:", "FATAL:", "PANIC:"))]
+        raise Trouble(f"The database could not be made: {(telling or lines)[0].strip()} ({name})")
 
 
 def _write_private(path: Path, text: str) -> None:
