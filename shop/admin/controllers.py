@@ -13,6 +13,8 @@ from kit.errors import InvalidInput, SignInNeeded
 from kit.fields import as_id
 from kit.paging import Page
 from kit.web.actor import NotPermitted, actor_of, requires
+from kit.web.declared import BODY, declared
+from kit.web.parameters import PathId, QueryCursor, QueryLimit
 from shop.admin import auditing, entry, schemas, sessions, staff
 from shop.admin.entry import OldPasswordWrong, WrongPassword
 from shop.admin.passwords import Passwords
@@ -30,7 +32,7 @@ from shop.admin.schemas import (
 )
 from shop.admin.staff import LastManager, LoginTaken, StaffNotFound
 from shop.admin.throttle import TooManyAttempts
-from shop.members.edge import PathId, bearer, declared
+from shop.members.edge import bearer
 
 STAFF_ONLY: Final[list[dict[str, list[str]]]] = [{"staff": []}]
 _MANAGE: Final = [requires("staff.manage")]
@@ -48,7 +50,7 @@ def _peer(request: Request[Any, Any, Any]) -> str | None:
     summary="Exchange login and password for an access token",
     security=[{}],
     status_code=200,
-    responses=declared(InvalidInput, WrongPassword, TooManyAttempts),
+    responses=declared(*BODY, WrongPassword, TooManyAttempts),
 )
 async def sign_in(
     request: Request[Any, Any, Any],
@@ -98,7 +100,7 @@ async def get_me(request: Request[Any, Any, Any], db: NamedDependency[Database])
     summary="Change one's own password; ends one's other sessions",
     security=STAFF_ONLY,
     status_code=204,
-    responses=declared(InvalidInput, SignInNeeded, OldPasswordWrong, TooManyAttempts),
+    responses=declared(*BODY, SignInNeeded, OldPasswordWrong, TooManyAttempts),
 )
 async def change_own_password(
     request: Request[Any, Any, Any],
@@ -139,7 +141,7 @@ async def list_staff(db: NamedDependency[Database]) -> StaffList:
     summary="Add a member of staff",
     security=STAFF_ONLY,
     guards=_MANAGE,
-    responses=declared(InvalidInput, SignInNeeded, NotPermitted, LoginTaken),
+    responses=declared(*BODY, SignInNeeded, NotPermitted, LoginTaken),
 )
 async def add_staff(
     request: Request[Any, Any, Any],
@@ -168,7 +170,7 @@ async def add_staff(
     summary="Change name or role, disable or enable",
     security=STAFF_ONLY,
     guards=_MANAGE,
-    responses=declared(InvalidInput, SignInNeeded, NotPermitted, StaffNotFound, LastManager),
+    responses=declared(*BODY, SignInNeeded, NotPermitted, StaffNotFound, LastManager),
 )
 async def update_staff(
     request: Request[Any, Any, Any],
@@ -197,7 +199,7 @@ async def update_staff(
     security=STAFF_ONLY,
     guards=_MANAGE,
     status_code=204,
-    responses=declared(InvalidInput, SignInNeeded, NotPermitted, StaffNotFound),
+    responses=declared(*BODY, SignInNeeded, NotPermitted, StaffNotFound),
 )
 async def reset_staff_password(
     request: Request[Any, Any, Any],
@@ -226,8 +228,8 @@ async def list_audit(
     subject: Annotated[str | None, QueryParameter(pattern=_FILTER)] = None,
     actor: Annotated[str | None, QueryParameter(pattern=_FILTER)] = None,
     action: Annotated[str | None, QueryParameter(pattern=_FILTER)] = None,
-    cursor: Annotated[str | None, QueryParameter(max_length=500)] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
+    cursor: QueryCursor = None,
+    limit: QueryLimit = 50,
 ) -> Page[AuditEntryView]:
     async with db.begin() as session:
         found = await auditing.list_entries(

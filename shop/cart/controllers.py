@@ -11,10 +11,12 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.errors import InvalidInput, SignInNeeded
 from kit.fields import as_id
+from kit.web.declared import BODY, declared
+from kit.web.parameters import PathId
 from shop.cart import basket, schemas, view
 from shop.cart.basket import CartFull, NotEnoughStock, NotInCart, NotOnSale, TooManyPieces, UnknownSku
 from shop.cart.schemas import CartCount, CartItemBody, CartLineBody, CartView, SelectionBody
-from shop.members.edge import MEMBER_ONLY, PathId, declared
+from shop.members.edge import MEMBER_ONLY
 from shop.members.sessions import SignedIn
 
 _TAGS = ["cart"]
@@ -55,7 +57,7 @@ async def count_cart(member: NamedDependency[SignedIn], db: NamedDependency[Data
     tags=_TAGS,
     security=MEMBER_ONLY,
     status_code=200,
-    responses=declared(InvalidInput, SignInNeeded, NotEnoughStock, UnknownSku, NotOnSale, CartFull, TooManyPieces),
+    responses=declared(*BODY, SignInNeeded, NotEnoughStock, UnknownSku, NotOnSale, CartFull, TooManyPieces),
 )
 async def add_to_cart(
     data: JSONBody[CartItemBody],
@@ -75,7 +77,7 @@ async def add_to_cart(
     summary="Set quantity and selection of a line",
     tags=_TAGS,
     security=MEMBER_ONLY,
-    responses=declared(InvalidInput, SignInNeeded, NotInCart, NotEnoughStock, NotOnSale),
+    responses=declared(*BODY, SignInNeeded, NotInCart, NotEnoughStock, NotOnSale),
 )
 async def update_cart_item(
     sku_id: PathId, data: JSONBody[CartLineBody], member: NamedDependency[SignedIn], db: NamedDependency[Database]
@@ -116,7 +118,7 @@ async def remove_cart_item(
     summary="Select or unselect lines, or all",
     tags=_TAGS,
     security=MEMBER_ONLY,
-    responses=declared(InvalidInput, SignInNeeded),
+    responses=declared(*BODY, SignInNeeded),
 )
 async def select_cart_items(
     data: JSONBody[SelectionBody], member: NamedDependency[SignedIn], db: NamedDependency[Database]

@@ -11,9 +11,11 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.errors import InvalidInput, SignInNeeded
 from kit.fields import as_id
+from kit.web.declared import BODY, declared
+from kit.web.parameters import PathId
 from shop.members import addresses, people, schemas, sessions
 from shop.members.addresses import AddressNotFound, TooManyAddresses
-from shop.members.edge import MEMBER_ONLY, PathId, bearer, declared
+from shop.members.edge import MEMBER_ONLY, bearer
 from shop.members.people import MemberDisabled
 from shop.members.schemas import (
     AddressBody,
@@ -46,9 +48,7 @@ _TAGS = ["members"]
     tags=_TAGS,
     security=[{}],
     status_code=200,
-    responses=declared(
-        InvalidInput, CodeInvalid, CodeUsed, MemberDisabled, AccountBlocked, WeChatBusy, WeChatUnavailable
-    ),
+    responses=declared(*BODY, CodeInvalid, CodeUsed, MemberDisabled, AccountBlocked, WeChatBusy, WeChatUnavailable),
 )
 async def sign_in(
     data: JSONBody[SignInBody],
@@ -106,7 +106,7 @@ async def get_me(member: NamedDependency[SignedIn], db: NamedDependency[Database
     summary="Set nickname and avatar",
     tags=_TAGS,
     security=MEMBER_ONLY,
-    responses=declared(InvalidInput, SignInNeeded),
+    responses=declared(*BODY, SignInNeeded),
 )
 async def update_me(
     data: JSONBody[ProfileBody], member: NamedDependency[SignedIn], db: NamedDependency[Database]
@@ -125,7 +125,7 @@ async def update_me(
     tags=_TAGS,
     security=MEMBER_ONLY,
     status_code=200,
-    responses=declared(InvalidInput, PhoneCodeInvalid, SignInNeeded, WeChatBusy, WeChatUnavailable),
+    responses=declared(*BODY, PhoneCodeInvalid, SignInNeeded, WeChatBusy, WeChatUnavailable),
 )
 async def bind_phone(
     data: JSONBody[PhoneBody],
@@ -159,7 +159,7 @@ async def list_addresses(member: NamedDependency[SignedIn], db: NamedDependency[
     summary="Keep a new address",
     tags=_TAGS,
     security=MEMBER_ONLY,
-    responses=declared(InvalidInput, SignInNeeded, TooManyAddresses),
+    responses=declared(*BODY, SignInNeeded, TooManyAddresses),
 )
 async def add_address(
     data: JSONBody[AddressBody],
@@ -194,7 +194,7 @@ async def get_address(
     summary="Replace an address",
     tags=_TAGS,
     security=MEMBER_ONLY,
-    responses=declared(InvalidInput, SignInNeeded, AddressNotFound),
+    responses=declared(*BODY, SignInNeeded, AddressNotFound),
 )
 async def update_address(
     address_id: PathId,

@@ -11,7 +11,8 @@ from kit.database import Database
 from kit.errors import InvalidInput, SignInNeeded
 from kit.fields import as_id
 from kit.web.actor import NotPermitted, actor_of, requires
-from shop.members.edge import PathId, declared
+from kit.web.declared import BODY, declared
+from kit.web.parameters import PathId
 from shop.shipping import schemas, templates
 from shop.shipping.schemas import FreightTemplateBody, FreightTemplates, FreightTemplateView
 from shop.shipping.templates import TemplateNotFound
@@ -54,7 +55,7 @@ async def get_freight_template(template_id: PathId, db: NamedDependency[Database
     summary="Replace a freight template; orders placed keep what they were promised",
     security=_STAFF_ONLY,
     guards=_WRITE,
-    responses=declared(InvalidInput, SignInNeeded, NotPermitted, TemplateNotFound),
+    responses=declared(*BODY, SignInNeeded, NotPermitted, TemplateNotFound),
 )
 async def update_freight_template(
     request: Request[Any, Any, Any],
