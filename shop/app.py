@@ -18,6 +18,7 @@ import payments.controllers
 import shop.aftersales.admin
 import shop.aftersales.refunding
 import shop.cart.controllers
+import shop.members.admin
 import shop.members.controllers
 import shop.orders.admin
 import shop.orders.controllers
@@ -85,6 +86,7 @@ def _admin_routes() -> list[Any]:
     return [
         *catalog.admin.ROUTES,
         *payments.admin.ROUTES,
+        *shop.members.admin.ROUTES,
         *shop.shipping.admin.ROUTES,
         *shop.orders.admin.ROUTES,
         *shop.aftersales.admin.ROUTES,

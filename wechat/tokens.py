@@ -26,6 +26,7 @@ _LEASE: Final = timedelta(seconds=30)
 _WAIT_S: Final = 9.0
 _LOOK_AGAIN_S: Final = 0.05
 _LONGEST: Final = 2048
+_LONGEST_LIFE_S: Final = 24 * 3600
 
 
 class Tokens:
@@ -100,7 +101,7 @@ class Tokens:
         if isinstance(answer, Refusal):  # here 40001 says that the AppSecret is wrong
             raise wire.misconfigured(_PATH, answer)
         try:
-            seconds = int(answer["expires_in"])
+            seconds = min(max(int(answer["expires_in"]), 0), _LONGEST_LIFE_S)
         except (KeyError, TypeError, ValueError):
             raise WeChatUnavailable from None
         return answers.text(answer, "access_token", longest=_LONGEST), timedelta(seconds=seconds)

@@ -4,6 +4,9 @@ from typing import Any
 import httpx
 import pytest
 
+from shop.members import people
+from shop.shipping import templates
+
 pytestmark = pytest.mark.anyio
 NEW = {"login": "cleo", "name": "克莱奥", "password": "a long enough one", "role": "clerk"}
 
@@ -99,8 +102,6 @@ async def test_a_bad_question_to_the_log_is_a_400(ann: Any) -> None:
 
 
 async def test_freight_is_listed_and_changed_by_managers(ann: Any, db: Any, sql: Any) -> None:
-    from shop.shipping import templates  # noqa: PLC0415
-
     async with db.begin() as session:
         await templates.ensure_default(session)
     async with db.begin() as session:
@@ -126,3 +127,17 @@ async def test_freight_is_listed_and_changed_by_managers(ann: Any, db: Any, sql:
         assert (await ann.ask("PUT", path, body | bad)).status_code == 400
     assert (await ann.ask("PUT", "/freight-templates/999", body)).status_code == 404
     assert await sql.fetchval("SELECT count(*) FROM audit_entry WHERE action = 'freight.change'") == 1
+
+
+async def test_a_member_is_shut_out_and_let_in(ann: Any, db: Any, clock: Any, office: httpx.AsyncClient) -> None:
+    async with db.begin() as session:
+        token, member, _ = await people.sign_in(session, appid="wx1", openid="o1", unionid=None, now=clock.now())
+    guest = {"authorization": f"Bearer {token}"}
+    path = f"/members/{member.id}"
+    assert (await ann.ask("GET", path)).json()["status"] == "active"
+    assert (await ann.ask("POST", f"{path}/disable")).json()["status"] == "disabled"
+    assert (await office.get("http://shop/api/v1/me", headers=guest)).status_code == 401
+    assert (await ann.ask("POST", f"{path}/enable")).json()["status"] == "active"
+    assert (await ann.ask("POST", "/members/999/disable")).status_code == 404
+    log = (await ann.ask("GET", f"/audit?subjectKind=member&subject={member.id}")).json()["items"]
+    assert [entry["action"] for entry in log] == ["member.enable", "member.disable"]
