@@ -29,8 +29,7 @@ def enter(arguments: list[str]) -> None:
     """Make the environment whole, then become its Python with ``arguments``. Exits with a sentence on trouble."""
     os.environ.setdefault("SHOP_RUN_BEGAN", str(time.time()))
     dev = arguments[:1] == ["--dev"]
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+    signal.signal(signal.SIGTERM, _leave)
     try:
         with_lock(dev=dev)
     except OSError as error:

@@ -57,8 +57,9 @@ class Keeper:
                 break
             os.kill(self.child.pid, number)  # not reaped yet, so the number is still our child's
             self._wait(seconds)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.child.pid, signal.SIGKILL)  # what the child left behind, while its number is still held
+        if sys.platform != "darwin":  # there the child is reaped by now, and its number may be anybody's
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.child.pid, signal.SIGKILL)  # what the child left behind, while its number is still held
         code = self.child.wait()
         return code if code >= 0 else 128 - code
 

@@ -16,7 +16,8 @@ class Stopping:
         self._asked = False
         self._parent = os.getppid() if with_parent else None
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._ask)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` means it
+                signal.signal(number, self._ask)
 
     def pause(self, seconds: float) -> None:
         """Sleep. Raises Stopped if it is time to stop."""

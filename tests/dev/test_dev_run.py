@@ -51,6 +51,16 @@ def test_impatience_changes_nothing(world: World) -> None:
     assert world.processes() == {}
 
 
+def test_nohup_is_respected(world: World) -> None:
+    run = world.launch(before=("nohup",))
+    run.ready()
+    run.signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert world.answers()
+    run.signal(signal.SIGTERM)
+    assert run.ends()[0] == 0
+
+
 @pytest.mark.parametrize("moment", [0.05, 0.2, 0.5, 0.8])
 def test_asked_to_stop_while_starting(world: World, moment: float) -> None:
     run = world.launch()
