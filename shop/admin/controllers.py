@@ -34,7 +34,6 @@ from shop.admin.staff import LastManager, LoginTaken, StaffNotFound
 from shop.admin.throttle import TooManyAttempts
 from shop.members.edge import bearer
 
-STAFF_ONLY: Final[list[dict[str, list[str]]]] = [{"staff": []}]
 _MANAGE: Final = [requires("staff.manage")]
 _FILTER = r"^[\w.:-]{1,64}$(?!\n)"
 
@@ -70,7 +69,6 @@ async def sign_in(
     "/sign-out",
     operation_id="staffSignOut",
     summary="End this session",
-    security=STAFF_ONLY,
     status_code=204,
     responses=declared(SignInNeeded),
 )
@@ -85,7 +83,6 @@ async def sign_out(
     "/me",
     operation_id="getStaffMe",
     summary="Who is signed in, and what they may do",
-    security=STAFF_ONLY,
     responses=declared(SignInNeeded),
 )
 async def get_me(request: Request[Any, Any, Any], db: NamedDependency[Database]) -> StaffMe:
@@ -98,7 +95,6 @@ async def get_me(request: Request[Any, Any, Any], db: NamedDependency[Database])
     "/me/password",
     operation_id="changeOwnPassword",
     summary="Change one's own password; ends one's other sessions",
-    security=STAFF_ONLY,
     status_code=204,
     responses=declared(*BODY, SignInNeeded, OldPasswordWrong, TooManyAttempts),
 )
@@ -125,7 +121,6 @@ async def change_own_password(
     "/staff",
     operation_id="listStaff",
     summary="Everyone on the staff",
-    security=STAFF_ONLY,
     guards=_MANAGE,
     responses=declared(SignInNeeded, NotPermitted),
 )
@@ -139,7 +134,6 @@ async def list_staff(db: NamedDependency[Database]) -> StaffList:
     "/staff",
     operation_id="addStaff",
     summary="Add a member of staff",
-    security=STAFF_ONLY,
     guards=_MANAGE,
     responses=declared(*BODY, SignInNeeded, NotPermitted, LoginTaken),
 )
@@ -168,7 +162,6 @@ async def add_staff(
     "/staff/{staff_id:str}",
     operation_id="updateStaff",
     summary="Change name or role, disable or enable",
-    security=STAFF_ONLY,
     guards=_MANAGE,
     responses=declared(*BODY, SignInNeeded, NotPermitted, StaffNotFound, LastManager),
 )
@@ -196,7 +189,6 @@ async def update_staff(
     "/staff/{staff_id:str}/password",
     operation_id="resetStaffPassword",
     summary="Set someone's password; ends all their sessions",
-    security=STAFF_ONLY,
     guards=_MANAGE,
     status_code=204,
     responses=declared(*BODY, SignInNeeded, NotPermitted, StaffNotFound),
@@ -218,7 +210,6 @@ async def reset_staff_password(
     "/audit",
     operation_id="listAudit",
     summary="Who did what to what, newest first",
-    security=STAFF_ONLY,
     guards=[requires("audit.read")],
     responses=declared(InvalidInput, SignInNeeded, NotPermitted),
 )

@@ -44,7 +44,7 @@ def guarded(routes: Iterable[Any], db: Database, clock: Clock) -> list[Router]:
         _check(route)
     return [
         Router(PATH, route_handlers=[controllers.sign_in], tags=["admin"]),
-        Router(PATH, route_handlers=behind, guards=[admit], tags=["admin"]),
+        Router(PATH, route_handlers=behind, guards=[admit], tags=["admin"], security=[{"staff": []}]),
     ]
 
 
