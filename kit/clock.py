@@ -7,9 +7,10 @@ import contextlib
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable  # Litestar checks what it injects
 class Clock(Protocol):
     def now(self) -> datetime:
         """The present moment, aware, UTC."""

@@ -84,7 +84,7 @@ async def handle(session: AsyncSession, payee: Payee, envelope: Envelope, plain:
     notice.attempts += 1
     notice.outcome = await _dispatch(session, payee, envelope, plain, at)
     notice.handled_at = at
-    log.info("notice", notice=envelope.id, event=envelope.event_type, outcome=notice.outcome)
+    log.info("notice", notice=envelope.id, event_type=envelope.event_type, outcome=notice.outcome)
 
 
 async def _dispatch(session: AsyncSession, payee: Payee, envelope: Envelope, plain: bytes, at: datetime) -> str:

@@ -5,7 +5,7 @@ that settles the money: what they write and what we write is there together or n
 """
 
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -40,6 +40,7 @@ class RefundNews(msgspec.Struct, frozen=True):
     at: datetime
 
 
+@runtime_checkable  # Litestar checks what it injects
 class Payee(Protocol):
     """Locks its own rows: the payment is locked already, so the order comes next."""
 

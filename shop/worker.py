@@ -9,6 +9,9 @@ from datetime import timedelta
 import structlog
 from pgqueuer import PgQueuer
 
+import shop.admin.sessions
+import shop.admin.throttle
+import shop.members.sessions
 import shop.orders.closing
 import shop.orders.parcels
 from kit import idempotency, jobs
@@ -19,7 +22,6 @@ from payments.ports import Payee
 from payments.settlement import CLOSE_JOB
 from payments.wechatpay.gateway import Gateway
 from shop.app import ShopPayee, clock_of, database_of, gateway_of, keep_keys_fresh
-from shop.members import sessions
 from shop.settings import Settings
 
 log = structlog.get_logger()
@@ -89,7 +91,9 @@ class Worker:
         async with self.db.begin() as session:
             await idempotency.sweep(session, now)
             await notices.expire(session, now)
-            await sessions.sweep(session, now)
+            await shop.members.sessions.sweep(session, now)
+            await shop.admin.sessions.sweep(session, now)
+            await shop.admin.throttle.sweep(session, now)
 
     def sweeps(self) -> list[tuple[Sweep, float]]:
         """Each with its rhythm in seconds."""

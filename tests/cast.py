@@ -59,9 +59,9 @@ class World:
         self.process.terminate()
         self.process.wait(10)
 
-    def tell(self, path: str, **body: Any) -> Any:
+    def tell(self, lever: str, /, **body: Any) -> Any:
         """POST to a lever; its JSON answer."""
-        answer = self.http.post(f"/_sandbox/{path}", json=body)
+        answer = self.http.post(f"/_sandbox/{lever}", json=body)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
@@ -254,7 +254,7 @@ class Shop:
         headers = {**{name.lower(): value for name, value in letter.headers.items()}, **changed}
         for name in ("host", "content-length", "connection", "accept-encoding"):
             headers.pop(name, None)
-        kept = {name: value for name, value in headers.items() if value}
+        kept = {name: value.encode() for name, value in headers.items() if value}
         return await self.http.post("/wechat/pay/notify", content=letter.body, headers=kept)
 
     async def paid_order(self, buyer: Buyer, lines: dict[int, int]) -> str:

@@ -13,12 +13,18 @@ import pytest
 from cast import Mailbox, Shop, World
 
 from dev.postgres import Cluster
+from kit import log
 from kit.clock import ManualClock
 from kit.database import Database, Table
 from shop import schema
 from shop.app import ShopPayee, create_app, gateway_of
 from shop.settings import Settings, placeholder, read
 from shop.worker import Worker
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _log() -> None:
+    log.configure(level="warning")
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ def field_error(message: str) -> dict[str, str]:
     field = path.rstrip("`").removeprefix("$").removeprefix(".")
     if "matching regex" in rule:
         rule = "has the wrong form, or characters that are not allowed"
-    if not field and "`" in rule:
-        parts = rule.split("`")
-        field = parts[1] if ("missing required field" in rule or "unknown field" in rule) else ""
+    if "missing required field" in rule or "unknown field" in rule:
+        name = rule.split("`")[1]
+        field = f"{field}.{name}" if field else name
     return {"field": field or "body", "rule": rule}

@@ -18,10 +18,14 @@ PAGE = 200
 
 
 class Payer(msgspec.Struct, forbid_unknown_fields=True):
-    """Who pays; needed only where the order names nobody. A coupon makes the payer pay less."""
+    """Who pays; needed only where the order names nobody. A coupon makes the payer pay less.
+
+    ``raced``: confirmed just before the merchant closed the order, landing after it.
+    """
 
     openid: str | None = None
     coupon_fen: int = 0
+    raced: bool = False
 
 
 class Outcome(msgspec.Struct, forbid_unknown_fields=True):
@@ -147,7 +151,14 @@ async def _payer(request: Request[Any, Any, Any]) -> Payer:
 
 def _pay(world: World, out_trade_no: str, prepay_id: str | None, payer: Payer) -> dict[str, Any]:
     try:
-        return payers.pay(world, out_trade_no, openid=payer.openid, prepay_id=prepay_id, coupon_fen=payer.coupon_fen)
+        return payers.pay(
+            world,
+            out_trade_no,
+            openid=payer.openid,
+            prepay_id=prepay_id,
+            coupon_fen=payer.coupon_fen,
+            raced=payer.raced,
+        )
     except payers.NoSuchPayment as why:
         raise NotHere(str(why)) from None
     except payers.CannotPay as why:

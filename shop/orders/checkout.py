@@ -8,16 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from catalog.offers import Offer
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from catalog import offers, stock
+from catalog.offers import Offer
 from kit.errors import Conflict, Problem, TooMany, Unprocessable
 from kit.numbers import new_no
 from shop.cart import basket
 from shop.members import addresses
-from shop.members.models import Address
 from shop.members.sessions import SignedIn
 from shop.orders import history, pricing
 from shop.orders.models import AWAITING, Order, OrderLine, OrderState
@@ -82,13 +81,26 @@ class Wish(msgspec.Struct, frozen=True):
     source: dict[str, Any] = {}
 
 
+class Destination(msgspec.Struct, frozen=True):
+    """Where it goes: a snapshot of one of the member's addresses."""
+
+    id: int
+    name: str
+    phone: str
+    province: str
+    city: str
+    district: str
+    detail: str
+    tag: str
+
+
 class Considered(msgspec.Struct):
     """What the wish would cost now. `problems` are what stands in the way, in order of importance."""
 
     quote: Quote
     stock: dict[int, int]
     """Pieces left by SKU."""
-    address: Address | None
+    address: Destination | None
     problems: list[Problem]
 
     @property
@@ -112,7 +124,7 @@ async def consider(session: AsyncSession, member: SignedIn, wish: Wish) -> Consi
     ]
     if short:
         problems.append(stock.OutOfStock(items=short))
-    address = await _address(session, member, wish)
+    address = await _destination(session, member, wish)
     if address is None:
         problems.append(AddressNeeded(field="addressId"))
     else:
@@ -172,14 +184,17 @@ def _line(offer: Offer, quantity: int) -> Line:
     )
 
 
-async def _address(session: AsyncSession, member: SignedIn, wish: Wish) -> Address | None:
+async def _destination(session: AsyncSession, member: SignedIn, wish: Wish) -> Destination | None:
     """The chosen address, if it is the member's own; without a choice, the one they use."""
-    if wish.address_id is None:
-        return await addresses.find_default(session, member.member_id)
     try:
-        return await addresses.get(session, member.member_id, wish.address_id)
+        found = (
+            await addresses.find_default(session, member.member_id)
+            if wish.address_id is None
+            else await addresses.get(session, member.member_id, wish.address_id)
+        )
     except addresses.AddressNotFound:
         return None
+    return None if found is None else msgspec.convert(found, Destination, from_attributes=True)
 
 
 async def _with_freight(session: AsyncSession, quote: Quote, province: str, problems: list[Problem]) -> Quote:
@@ -206,7 +221,7 @@ async def _bound_awaiting(session: AsyncSession, member: SignedIn) -> None:
         raise TooManyUnpaid(limit=MAX_AWAITING)
 
 
-def _order(member: SignedIn, wish: Wish, quote: Quote, address: Address, at: datetime) -> Order:
+def _order(member: SignedIn, wish: Wish, quote: Quote, address: Destination, at: datetime) -> Order:
     pay_by = at + PAY_WITHIN
     return Order(
         no=new_no("D"),
@@ -219,9 +234,7 @@ def _order(member: SignedIn, wish: Wish, quote: Quote, address: Address, at: dat
         freight_fen=quote.freight_fen,
         total_fen=quote.total_fen,
         trace=quote.trace,
-        address={
-            name: getattr(address, name) for name in ("name", "phone", "province", "city", "district", "detail", "tag")
-        },
+        address={k: v for k, v in msgspec.structs.asdict(address).items() if k != "id"},
         note=wish.note,
         pay_by=pay_by,
         close_at=pay_by,

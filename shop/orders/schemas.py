@@ -62,7 +62,7 @@ class ProblemView(msgspec.Struct, rename="camel"):
     facts: dict[str, Any]
 
 
-class AddressView(msgspec.Struct, rename="camel"):
+class OrderAddress(msgspec.Struct, rename="camel"):
     name: str
     phone: str
     province: str
@@ -78,7 +78,7 @@ class PreviewView(msgspec.Struct, rename="camel"):
 
     payable: bool
     problems: list[ProblemView]
-    address: AddressView | None
+    address: OrderAddress | None
     lines: list[PreviewLine]
     quantity: int
     goods_fen: int
@@ -151,7 +151,7 @@ class OrderView(msgspec.Struct, rename="camel", kw_only=True):
 
 
 class OrderDetail(OrderView, kw_only=True, rename="camel"):
-    address: AddressView
+    address: OrderAddress
     note: str
     receive_by: datetime | None
     parcels: list[ParcelView]

@@ -10,9 +10,9 @@ from shop.orders.checkout import Considered
 from shop.orders.listing import Whole
 from shop.orders.models import AWAITING, Order, OrderEvent, OrderLine, OrderState
 from shop.orders.schemas import (
-    AddressView,
     AdminOrderView,
     EventView,
+    OrderAddress,
     OrderDetail,
     OrderLineView,
     OrderView,
@@ -46,7 +46,7 @@ def preview(considered: Considered, language: str) -> PreviewView:
         problems=[_problem(problem, language) for problem in considered.problems],
         address=None
         if address is None
-        else AddressView(
+        else OrderAddress(
             id=str(address.id),
             name=address.name,
             phone=address.phone,
@@ -146,7 +146,7 @@ def detail(whole: Whole, now: datetime, language: str) -> OrderDetail:
     order = whole.order
     return OrderDetail(
         **msgspec.structs.asdict(summary(order, whole.lines, now, language)),
-        address=msgspec.convert(order.address, AddressView),
+        address=msgspec.convert(order.address, OrderAddress),
         note=order.note,
         receive_by=order.receive_by,
         parcels=[ParcelView(p.carrier, p.tracking_no, p.shipped_at) for p in whole.parcels],

@@ -284,3 +284,14 @@ def test_app_orders(box) -> None:
     form = unnamed(box)
     assert box.pay_api("POST", "/v3/pay/transactions/app", form).json()["prepay_id"].startswith("wx")
     assert box.lever(f"payments/{form['out_trade_no']}/pay")["trade_type"] == "APP"
+
+
+def test_a_payment_confirmed_before_the_close_may_land_after_it(box) -> None:
+    form = box.form()
+    number = form["out_trade_no"]
+    box.pay_api("POST", JSAPI, form)
+    box.pay_api("POST", f"/v3/pay/transactions/out-trade-no/{number}/close", {"mchid": box.mch_id})
+    assert box.http.post(f"/_sandbox/payments/{number}/pay").status_code == 409
+    assert box.http.post(f"/_sandbox/payments/{number}/pay", json={"raced": True}).status_code == 200
+    assert box.state(number) == "SUCCESS"
+    assert box.http.post(f"/_sandbox/payments/{number}/pay", json={"raced": True}).status_code == 409
