@@ -1,5 +1,6 @@
 """What the environment asks of the launcher, and what it hands on to the shop's processes."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,4 +93,4 @@ def _read_pairs(path: Path) -> dict[str, str]:
     except OSError as error:
         raise Trouble(f"The simulated WeChat did not write {path} ({error.strerror}).") from None
     pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
-    return {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}
+    return {name.strip(): "".join(shlex.split(value)) for name, _, value in pairs}

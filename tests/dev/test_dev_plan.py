@@ -11,7 +11,7 @@ MERCHANT = """\
 # written by the simulated WeChat
 WECHAT_API_URL=http://127.0.0.1:8001
 WECHAT_APP_ID=wxsandbox
-WECHAT_APP_SECRET='quoted'
+WECHAT_APP_SECRET='with a blank'
 WECHAT_PAY_URL=http://127.0.0.1:8001
 WECHAT_PAY_MCH_ID=1900000001
 """
@@ -26,7 +26,7 @@ def merchant(tmp_path: Path) -> Path:
 
 def test_an_empty_environment_gets_the_whole_sandbox(merchant: Path) -> None:
     found = plan.with_sandbox({}, merchant)
-    assert found["WECHAT_APP_SECRET"] == "quoted"
+    assert found["WECHAT_APP_SECRET"] == "with a blank"
     assert found["WECHAT_PAY_MCH_ID"] == "1900000001"
 
 
