@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from litestar import Request, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
@@ -175,14 +176,8 @@ async def list_categories(db: Db) -> CategoryList:
 
 
 def _category(data: CategoryBody) -> dict[str, Any]:
-    parent = as_id(data.parent_id) if data.parent_id else None
-    return {
-        "parent_id": parent,
-        "name": data.name,
-        "image": data.image,
-        "position": data.position,
-        "hidden": data.hidden,
-    }
+    given: dict[str, Any] = msgspec.structs.asdict(data)
+    return given | {"parent_id": as_id(data.parent_id) if data.parent_id else None}
 
 
 @post(

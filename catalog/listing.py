@@ -1,6 +1,6 @@
 """The list of what is on sale: filter, search, sort, one page by keyset, in one statement.
 
-The page is cut first, on one index; the stock of its few products is looked up after.
+The page is cut first, on keys alone; what its few products look like and have in stock is looked up after.
 """
 
 from functools import lru_cache
@@ -68,19 +68,17 @@ def _statement(sort: str, filters: tuple[str, ...], after: bool) -> TextClause:
     again = ", ".join(f"page.k{i} {way}" for i in range(len(keys)))
     statement = text(
         f"""
-        SELECT page.id::text, page.title, page.subtitle, page.image, page.min_price_fen, page.max_price_fen,
-               page.list_price_fen, page.tags, page.sold, held.stock::bigint, held.sku_id::text,
+        SELECT p.id::text, p.title, p.subtitle, coalesce(p.images ->> 0, ''), p.min_price_fen, p.max_price_fen,
+               p.list_price_fen, p.tags, p.sold, held.stock::bigint, held.sku_id::text,
                ARRAY[{", ".join(f"page.k{i}" for i in range(len(keys)))}]
         FROM (
-            SELECT p.id, p.title, p.subtitle, coalesce(p.images ->> 0, '') AS image, p.min_price_fen,
-                   p.max_price_fen, p.list_price_fen, p.tags, p.sold, {chosen}
-            FROM product p WHERE {" AND ".join(where)}
-            ORDER BY {order} LIMIT :fetch
+            SELECT p.id, {chosen} FROM product p WHERE {" AND ".join(where)} ORDER BY {order} LIMIT :fetch
         ) page
+        JOIN product p ON p.id = page.id
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(s.available), 0) AS stock, CASE count(*) WHEN 1 THEN min(k.id) END AS sku_id
             FROM sku k LEFT JOIN stock s ON s.sku_id = k.id AND s.location_id = :location
-            WHERE k.product_id = page.id AND k.enabled
+            WHERE k.product_id = p.id AND k.enabled
         ) held
         ORDER BY {again}
         """  # noqa: S608  (only our own constants above)

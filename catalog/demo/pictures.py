@@ -20,6 +20,24 @@ _MOTIFS = {
     "服饰": '<path d="M70 28 18 60l20 40 22-12v86h80V88l22 12 20-40-52-32a30 26 0 0 1-60 0z"/>',
     "美妆": '<rect x="82" y="16" width="36" height="34" rx="5" opacity=".75"/>'
     '<rect x="54" y="58" width="92" height="124" rx="18"/><rect x="70" y="98" width="60" height="44" rx="6" fill="#0002"/>',
+    # More particular than the category above:
+    "原叶茶": '<path d="M30 168C12 84 74 26 176 24c4 92-44 152-118 136"/><path d="M44 178 128 78" {line} stroke-opacity=".5"/>',
+    "咖啡器具": '<path d="M58 70h78l14 98H44z"/><path d="M58 92C22 80 30 50 8 44" {line}/>'
+    '<path d="M140 84h26v56h-20" {line}/><rect x="78" y="48" width="38" height="16" rx="8"/>',
+    "床品布艺": '<rect x="24" y="112" width="152" height="44" rx="20"/><rect x="24" y="62" width="152" height="44" rx="20"'
+    ' opacity=".8"/><path d="M44 84h70M44 134h70" stroke="#0003" stroke-width="6" stroke-linecap="round"/>',
+    "收纳餐厨": '<path d="M24 82h152a76 76 0 0 1-152 0z"/><rect x="68" y="160" width="64" height="14" rx="7"/>'
+    '<path d="M118 66 168 18M136 68l44-34" {line}/>',
+    "充电": '<rect x="62" y="64" width="76" height="76" rx="16"/><rect x="76" y="30" width="12" height="34" rx="4"/>'
+    '<rect x="112" y="30" width="12" height="34" rx="4"/><path d="M100 140v44" {line}/>'
+    '<path d="m104 76-22 30h16l-6 24 24-32h-16z" fill="#0004"/>',
+    "影音": '<path d="M34 122a66 66 0 0 1 132 0" {line}/><rect x="22" y="112" width="36" height="62" rx="16"/>'
+    '<rect x="142" y="112" width="36" height="62" rx="16"/>',
+    "纸品": '<rect x="44" y="24" width="118" height="152" rx="10"/><path d="M66 24v152" stroke="#0003" stroke-width="6"/>'
+    '<path d="M84 66h56M84 92h56M84 118h36" stroke="#0003" stroke-width="7" stroke-linecap="round"/>',
+    "配饰": '<path d="M36 76h128l12 104H24z"/><path d="M68 76V58a32 32 0 0 1 64 0v18" {line}/>',
+    "彩妆": '<path d="M80 92V44l40-24v72z" opacity=".8"/><rect x="70" y="92" width="60" height="28" rx="3"/>'
+    '<rect x="62" y="124" width="76" height="58" rx="8"/>',
 }
 _COLOURS = {
     "白": "#f3f1ea", "黑": "#33343a", "灰": "#9aa0a6", "银": "#b9bfc6", "蓝": "#7d9cb8", "藏青": "#2f4468",
@@ -34,23 +52,23 @@ def name_of(svg: str) -> str:
     return f"demo-{hashlib.blake2b(svg.encode(), digest_size=8).hexdigest()}.svg"
 
 
-def product(top: str, title: str, subtitle: str, view: int) -> str:
+def product(top: str, middle: str, title: str, subtitle: str, view: int) -> str:
     """Square. `view` 0 is the cover; others turn the same motif and colours."""
     hue = (_HUES[top] + _turn(title) + view * 18) % 360
     ground = _gradient(f"hsl({hue} 46% {64 - view * 4}%)", f"hsl({(hue + 34) % 360} 52% {40 - view * 3}%)", view)
     where = [(200, 130, 2.0), (70, 60, 2.6), (330, 150, 2.2)][view % 3]
-    motif = _motif(top, *where, opacity=0.92 if view == 0 else 0.55)
+    motif = _motif(top, middle, *where, opacity=0.92 if view == 0 else 0.55)
     return _svg(_SIDE, ground + _bubbles(hue, title) + motif + _caption(title, subtitle))
 
 
-def colour(top: str, title: str, name: str) -> str:
+def colour(top: str, middle: str, title: str, name: str) -> str:
     """The product in one of its colours, for the SKU picker."""
     tone = next((code for word, code in _COLOURS.items() if word in name), "#c9b79c")
-    ground = f'<rect width="800" height="800" fill="#eceae6"/><circle cx="400" cy="350" r="270" fill="{tone}"/>'
-    return _svg(_SIDE, ground + _motif(top, 200, 150, 2.0, opacity=0.85) + _caption(title, name, dark=True))
+    ground = f'<rect width="800" height="800" fill="#eceae6"/><circle cx="400" cy="310" r="262" fill="{tone}"/>'
+    return _svg(_SIDE, ground + _motif(top, middle, 210, 120, 1.9, opacity=0.85) + _caption(title, name, dark=True))
 
 
-def detail(top: str, title: str, facts: list[str]) -> str:
+def detail(top: str, middle: str, title: str, facts: list[str]) -> str:
     """Tall: what stands below the fold of a product's page."""
     hue = (_HUES[top] + _turn(title)) % 360
     rows = "".join(
@@ -58,16 +76,18 @@ def detail(top: str, title: str, facts: list[str]) -> str:
         f'<text x="124" y="{430 + i * 90}" font-size="34" fill="#444">{escape(fact)}</text>'
         for i, fact in enumerate(facts)
     )
-    head = f'<rect width="800" height="300" fill="hsl({hue} 42% 50%)"/>' + _motif(top, 580, 70, 0.85, opacity=0.8)
+    head = f'<rect width="800" height="300" fill="hsl({hue} 42% 50%)"/>' + _motif(
+        top, middle, 580, 70, 0.85, opacity=0.8
+    )
     words = f'<text x="60" y="170" font-size="46" font-weight="700" fill="#fff">{escape(title[:14])}</text>'
     height = 440 + 90 * len(facts)
     return _svg(height, f'<rect width="800" height="{height}" fill="#faf9f6"/>{head}{words}{rows}')
 
 
-def category(top: str, name: str) -> str:
+def category(top: str, middle: str, name: str) -> str:
     hue = (_HUES[top] + _turn(name)) % 360
     ground = _gradient(f"hsl({hue} 50% 72%)", f"hsl({hue} 46% 50%)", 0)
-    return _svg(_SIDE, ground + _motif(top, 160, 160, 2.4, opacity=0.95))
+    return _svg(_SIDE, ground + _motif(top, middle, 160, 160, 2.4, opacity=0.95))
 
 
 def _turn(words: str) -> int:
@@ -95,8 +115,8 @@ def _bubbles(hue: int, words: str) -> str:
     )
 
 
-def _motif(top: str, x: int, y: int, scale: float, *, opacity: float) -> str:
-    drawing = _MOTIFS[top].replace("{line}", _LINE)
+def _motif(top: str, middle: str, x: int, y: int, scale: float, *, opacity: float) -> str:
+    drawing = _MOTIFS.get(middle, _MOTIFS[top]).replace("{line}", _LINE)
     return f'<g transform="translate({x} {y}) scale({scale})" fill="#fff" opacity="{opacity}">{drawing}</g>'
 
 

@@ -30,11 +30,12 @@ class Plan(msgspec.Struct, frozen=True):
 
 def plan(folder: Path) -> Plan:
     """Draw the pictures into `folder` and write down the products. Raises `OSError`."""
-    tops = {leaf: top for top, middles in TREE.items() for names in middles.values() for leaf in names}
-    middles = {middle: top for top, below in TREE.items() for middle in below}
-    named = {**tops, **middles, **{top: top for top in TREE}}
-    images = {name: _keep(folder, pictures.category(top, name)) for name, top in named.items()}
-    return Plan(images, [(good, _body(good, tops[good[0]], n, folder)) for n, good in enumerate(GOODS, start=1)])
+    place = {top: (top, top) for top in TREE}
+    for top, middles in TREE.items():
+        for middle, leaves in middles.items():
+            place |= dict.fromkeys((middle, *leaves), (top, middle))
+    images = {name: _keep(folder, pictures.category(*where, name)) for name, where in place.items()}
+    return Plan(images, [(good, _body(good, place[good[0]], n, folder)) for n, good in enumerate(GOODS, start=1)])
 
 
 async def fill(session: AsyncSession, planned: Plan, at: datetime) -> None:
@@ -78,9 +79,9 @@ def _keep(folder: Path, svg: str) -> str:
     return media.write(folder, pictures.name_of(svg), svg)
 
 
-def _body(good: Good, top: str, number: int, folder: Path) -> ProductBody:
+def _body(good: Good, where: tuple[str, str], number: int, folder: Path) -> ProductBody:
     _, title, subtitle, yuan, list_yuan, weight_g, choices, tags, _ = good
-    specs, dearer = _specs(choices, top, title, folder)
+    specs, dearer = _specs(choices, where, title, folder)
     facts = [subtitle, *(f"{spec.name}：{'、'.join(value.name for value in spec.values)}"[:22] for spec in specs)]
     facts += ["七天无理由退货", "四十八小时内发货"]
     return ProductBody(
@@ -88,8 +89,8 @@ def _body(good: Good, top: str, number: int, folder: Path) -> ProductBody:
         subtitle=subtitle,
         category_id="1",  # until `fill` knows
         priority=100 if "热卖" in tags else 0,
-        images=[_keep(folder, pictures.product(top, title, subtitle, view)) for view in range(3)],
-        detail_images=[_keep(folder, pictures.detail(top, title, facts))],
+        images=[_keep(folder, pictures.product(*where, title, subtitle, view)) for view in range(3)],
+        detail_images=[_keep(folder, pictures.detail(*where, title, facts))],
         description=f"{title}，{subtitle}。{'；'.join(facts[1:])}。",
         specs=specs,
         tags=[tag for tag in tags.split(",") if tag],
@@ -97,7 +98,9 @@ def _body(good: Good, top: str, number: int, folder: Path) -> ProductBody:
     )
 
 
-def _specs(choices: str, top: str, title: str, folder: Path) -> tuple[list[Spec], dict[tuple[str, str], int]]:
+def _specs(
+    choices: str, where: tuple[str, str], title: str, folder: Path
+) -> tuple[list[Spec], dict[tuple[str, str], int]]:
     """The specs, and by how many yuan each value makes a SKU dearer."""
     specs: list[Spec] = []
     dearer: dict[tuple[str, str], int] = {}
@@ -106,7 +109,7 @@ def _specs(choices: str, top: str, title: str, folder: Path) -> tuple[list[Spec]
         spec = Spec(id=str(place), name=name, values=[])
         for at, value in enumerate(written.split(","), start=1):
             label, more = _split(value)
-            image = _keep(folder, pictures.colour(top, title, label)) if name == "颜色" else None
+            image = _keep(folder, pictures.colour(*where, title, label)) if name == "颜色" else None
             spec.values.append(SpecValue(id=str(at), name=label, image=image))
             dearer[spec.id, str(at)] = more
         specs.append(spec)
