@@ -48,7 +48,8 @@ def read(environment: Mapping[str, str]) -> Plan:
         shop_port=shop_port,
         sandbox_port=sandbox_port,
         database_url=given.get("DATABASE_URL"),
-        environment=given | {"PYTHONUNBUFFERED": "1"},  # a log that ends in a crash must hold the last line
+        # A log that ends in a crash must hold the last line; and who loses us ends with us.
+        environment=given | {"PYTHONUNBUFFERED": "1", "SHOP_WITH_PARENT": "1"},
     )
 
 

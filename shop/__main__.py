@@ -17,6 +17,7 @@ from kit import log
 from kit.parent import end_with_parent
 from shop import schema, settings
 from shop.app import create_app
+from shop.demo import play
 
 
 def application() -> Litestar:
@@ -63,6 +64,11 @@ def seed(arguments: argparse.Namespace) -> None:
     asyncio.run(shop.seeding.run(settings.read(), products=arguments.products))
 
 
+def demo(_arguments: argparse.Namespace) -> None:
+    """Watch a purchase, from sign-in to refund, by HTTP only; then an audit in SQL."""
+    raise SystemExit(play.run())
+
+
 def openapi(_arguments: argparse.Namespace) -> None:
     """Print the OpenAPI document."""
     app = create_app(settings.placeholder())
@@ -73,7 +79,7 @@ def openapi(_arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m shop", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (serve, work, migrate, seed, openapi):
+    for command in (serve, work, migrate, seed, demo, openapi):
         added = commands.add_parser(command.__name__, help=(command.__doc__ or "").splitlines()[0])
         added.set_defaults(run=command)
         if command is serve:

@@ -179,6 +179,7 @@ def create_app(
             health.readyz,
             health.metrics,
             docs.assets(),
+            catalog.controllers.media_router(settings.data_dir / "media"),
             Router("/api/v1", route_handlers=_api_routes()),
             *admin_router.guarded(_admin_routes(), db, clock),
             Router("/wechat", route_handlers=payments.controllers.ROUTES, tags=["wechat"]),

@@ -20,6 +20,7 @@ import httpx
 from catalog import stock
 from kit.clock import FollowedClock
 from kit.database import Database
+from shop import invariants
 from shop.worker import Worker
 
 ROOT = Path(__file__).parent.parent
@@ -276,44 +277,6 @@ class Shop:
         row = await self.sql.fetchrow("SELECT available, reserved, sold FROM stock WHERE sku_id = $1", sku)
         return tuple(row)
 
-    async def faults_in_sql(self) -> dict[str, int]:
+    async def broken(self) -> dict[str, list[str]]:
         """The invariants that do not hold; empty when all do."""
-        found = {}
-        for name, query in INVARIANTS.items():
-            rows = await self.sql.fetch(query)
-            if rows:
-                found[name] = len(rows)
-        return found
-
-
-INVARIANTS = {
-    "counters equal the sum of their moves": """
-        SELECT s.sku_id FROM stock s JOIN (
-            SELECT sku_id, location_id, sum(delta_available) a, sum(delta_reserved) r, sum(delta_sold) d
-            FROM stock_move GROUP BY 1, 2
-        ) m USING (sku_id, location_id) WHERE (s.available, s.reserved, s.sold) <> (m.a, m.r, m.d)""",
-    "reserved is what awaits payment": """
-        SELECT s.sku_id FROM stock s LEFT JOIN (
-            SELECT l.sku_id, sum(l.quantity) q FROM order_line l JOIN orders o ON o.id = l.order_id
-            WHERE o.state IN ('unpaid', 'closing') GROUP BY 1
-        ) x USING (sku_id) WHERE s.reserved <> coalesce(x.q, 0)""",
-    "paid is exactly one applied payment of the total": """
-        SELECT o.id FROM orders o WHERE (o.paid_at IS NOT NULL) <> EXISTS (
-            SELECT 1 FROM payment p WHERE p.payable = o.no AND p.applied AND p.received_fen = o.total_fen)""",
-    "money received is applied or has its case": """
-        SELECT p.id FROM payment p WHERE p.state = 'received' AND NOT p.applied AND NOT EXISTS (
-            SELECT 1 FROM payment_exception e JOIN refund r ON r.id = e.refund_id
-            WHERE e.payment_id = p.id AND r.amount_fen = p.received_fen)""",
-    "refunds are what is claimed": """
-        SELECT p.id FROM payment p LEFT JOIN (
-            SELECT payment_id, sum(amount_fen) s FROM refund WHERE state NOT IN ('closed', 'refused') GROUP BY 1
-        ) r ON r.payment_id = p.id WHERE p.refunded_fen <> coalesce(r.s, 0)""",
-    "an order's refunds are its lines' and its freight's": """
-        SELECT o.id FROM orders o JOIN (
-            SELECT order_id, sum(refunded_fen) s, sum(paid_fen) p FROM order_line GROUP BY 1
-        ) l ON l.order_id = o.id
-        WHERE o.refunded_fen <> l.s + o.freight_refunded_fen OR o.goods_fen - o.discount_fen <> l.p""",
-    "the last event is the state": """
-        SELECT o.id FROM orders o WHERE o.state <> (
-            SELECT to_state FROM order_event e WHERE e.order_id = o.id ORDER BY e.id DESC LIMIT 1)""",
-}
+        return await invariants.broken(self.sql)

@@ -149,6 +149,6 @@ async def shop(
     ):
         made = Shop(client, db, sql, worker, wechat_world, post_office)
         yield made
-        broken = await made.faults_in_sql()
+        broken = await made.broken()
     await gateway.close_connections()
     assert not broken, broken

@@ -1,0 +1,1 @@
+"""`python -m shop demo`: a buyer and an operator, by HTTP only, then an audit in SQL."""

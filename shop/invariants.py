@@ -1,0 +1,75 @@
+"""What must hold at every instant, in SQL: each query gives the rows that break it, so none is good."""
+
+from typing import Any, Protocol
+
+QUERIES = {
+    "stock counters equal the sum of their moves": """
+        SELECT s.sku_id FROM stock s LEFT JOIN (
+            SELECT sku_id, location_id, sum(delta_available) a, sum(delta_reserved) r, sum(delta_sold) d
+            FROM stock_move GROUP BY 1, 2
+        ) m USING (sku_id, location_id)
+        WHERE (s.available, s.reserved, s.sold) <> (coalesce(m.a, 0), coalesce(m.r, 0), coalesce(m.d, 0))""",
+    "stock reserved is what awaits payment": """
+        SELECT s.sku_id FROM (SELECT sku_id, sum(reserved) n FROM stock GROUP BY 1) s LEFT JOIN (
+            SELECT l.sku_id, sum(l.quantity) q FROM order_line l JOIN orders o ON o.id = l.order_id
+            WHERE o.state IN ('unpaid', 'closing') GROUP BY 1
+        ) x USING (sku_id) WHERE s.n <> coalesce(x.q, 0)""",
+    "stock sold is what was paid, less what came back": """
+        SELECT s.sku_id FROM (SELECT sku_id, sum(sold) n FROM stock GROUP BY 1) s LEFT JOIN (
+            SELECT l.sku_id, sum(l.quantity) q FROM order_line l JOIN orders o ON o.id = l.order_id
+            WHERE o.paid_at IS NOT NULL GROUP BY 1
+        ) x USING (sku_id) LEFT JOIN (
+            SELECT l.sku_id, sum(p.quantity) q FROM after_sale_line p JOIN order_line l ON l.id = p.order_line_id
+            JOIN after_sale a ON a.id = p.after_sale_id WHERE a.restock GROUP BY 1
+        ) b USING (sku_id) WHERE s.n <> coalesce(x.q, 0) - coalesce(b.q, 0)""",
+    "a paid order has exactly one applied payment, of its total": """
+        SELECT o.no FROM orders o WHERE (o.paid_at IS NOT NULL) <> EXISTS (
+            SELECT 1 FROM payment p WHERE p.payable = o.no AND p.applied AND p.received_fen = o.total_fen)""",
+    "money received and not applied is on its way back": """
+        SELECT p.out_trade_no FROM payment p WHERE p.state = 'received' AND NOT p.applied AND NOT EXISTS (
+            SELECT 1 FROM payment_exception e JOIN refund r ON r.id = e.refund_id
+            WHERE e.payment_id = p.id AND r.amount_fen = p.received_fen)""",
+    "a payment's refunds are what it claims": """
+        SELECT p.out_trade_no FROM payment p LEFT JOIN (
+            SELECT payment_id, sum(amount_fen) s FROM refund WHERE state NOT IN ('closed', 'refused') GROUP BY 1
+        ) r ON r.payment_id = p.id WHERE p.refunded_fen <> coalesce(r.s, 0)""",
+    "an order's refunds are its lines' and its freight's": """
+        SELECT o.no FROM orders o JOIN (
+            SELECT order_id, sum(refunded_fen) s, sum(paid_fen) p FROM order_line GROUP BY 1
+        ) l ON l.order_id = o.id
+        WHERE o.refunded_fen <> l.s + o.freight_refunded_fen OR o.goods_fen - o.discount_fen <> l.p""",
+    "an order's refunds are its after-sales": """
+        SELECT o.no FROM orders o LEFT JOIN (
+            SELECT order_id, sum(amount_fen) s FROM after_sale WHERE state <> 'failed' GROUP BY 1
+        ) a ON a.order_id = o.id WHERE o.refunded_fen <> coalesce(a.s, 0)""",
+    "the last entry of an order's log is its state": """
+        SELECT o.no FROM orders o WHERE o.state IS DISTINCT FROM (
+            SELECT to_state FROM order_event e WHERE e.order_id = o.id ORDER BY e.id DESC LIMIT 1)""",
+}
+
+MONEY = """
+    SELECT (SELECT coalesce(sum(received_fen), 0) FROM payment WHERE state = 'received')::bigint AS received_fen,
+           (SELECT coalesce(sum(total_fen - refunded_fen), 0) FROM orders WHERE paid_at IS NOT NULL)::bigint AS owed_fen,
+           (SELECT coalesce(sum(amount_fen), 0) FROM refund WHERE state NOT IN ('closed', 'refused'))::bigint AS back_fen
+"""
+"""Money in = money owed for goods + money back (done, or promised and under way)."""
+
+
+class Connection(Protocol):
+    """asyncpg's, as far as it is needed here."""
+
+    async def fetch(self, query: str) -> list[Any]: ...
+    async def fetchrow(self, query: str) -> Any: ...
+
+
+async def broken(connection: Connection) -> dict[str, list[str]]:
+    """The invariants that do not hold, each with the rows that break it (ten at most). Read-only."""
+    found = {}
+    for name, query in QUERIES.items():
+        rows = await connection.fetch(f"{query} LIMIT 10")
+        if rows:
+            found[name] = [str(row[0]) for row in rows]
+    money = await connection.fetchrow(MONEY)
+    if money["received_fen"] != money["owed_fen"] + money["back_fen"]:
+        found["money in = money owed + money back"] = [str(dict(money))]
+    return found
