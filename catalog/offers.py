@@ -8,6 +8,19 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from catalog.models import DEFAULT_LOCATION
+from kit.errors import Conflict, Unprocessable
+
+
+class UnknownSku(Unprocessable):
+    """There is no SKU {sku_id}."""
+
+    zh = "商品规格 {sku_id} 不存在"
+
+
+class NotOnSale(Conflict):
+    """“{title}” is not on sale."""
+
+    zh = "“{title}”已下架"
 
 
 class Offer(msgspec.Struct, frozen=True):

@@ -112,9 +112,9 @@ class Database:
         token = _open.set(True)
         try:
             async with self._sessions() as session, session.begin():
-                await _really_begin(session)
+                await self._acquire(session)
                 yield session
-        except (PoolTimeout, OSError, TimeoutError) as error:
+        except TimeoutError as error:  # asyncpg's command_timeout
             raise DatabaseUnavailable from error
         except DBAPIError as error:
             if error.connection_invalidated or _is_passing(error):
@@ -122,6 +122,13 @@ class Database:
             raise
         finally:
             _open.reset(token)
+
+    async def _acquire(self, session: AsyncSession) -> None:
+        """A connection, and BEGIN. An OSError here is the database's; one in the caller's body is the caller's own."""
+        try:
+            await _really_begin(session)
+        except (PoolTimeout, OSError) as error:
+            raise DatabaseUnavailable from error
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -21,6 +21,7 @@ import shop.cart.controllers
 import shop.members.admin
 import shop.members.controllers
 import shop.orders.admin
+import shop.orders.checkout_controllers
 import shop.orders.controllers
 import shop.orders.payee
 import shop.shipping.admin
@@ -78,6 +79,7 @@ def _api_routes() -> list[Any]:
         *catalog.controllers.ROUTES,
         *shop.members.controllers.ROUTES,
         *shop.cart.controllers.ROUTES,
+        *shop.orders.checkout_controllers.ROUTES,
         *shop.orders.controllers.ROUTES,
     ]
 

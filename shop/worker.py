@@ -14,6 +14,7 @@ import shop.admin.throttle
 import shop.members.sessions
 import shop.orders.closing
 import shop.orders.parcels
+from catalog import popularity
 from kit import idempotency, jobs
 from kit.clock import Clock
 from kit.database import Database, DatabaseUnavailable
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 
 Sweep = Callable[[], Awaitable[object]]
 _OFTEN_S = 1.0
+_MINUTE_S = 60.0
 _SELDOM_S = 600.0
 
 
@@ -85,6 +87,11 @@ class Worker:
         async with self.db.begin() as session:
             await shop.orders.parcels.receive_due(session, self.clock.now())
 
+    async def count_sold(self) -> None:
+        """What the lists sort by, brought in step with the stock."""
+        async with self.db.begin() as session:
+            await popularity.refresh(session)
+
     async def clean(self) -> None:
         """What has served its time."""
         now = self.clock.now()
@@ -98,7 +105,7 @@ class Worker:
     def sweeps(self) -> list[tuple[Sweep, float]]:
         """Each with its rhythm in seconds."""
         often = [self.close_orders, self.ask_payments, self.ask_refunds, self.retry_notices, self.receive_orders]
-        return [*((sweep, _OFTEN_S) for sweep in often), (self.clean, _SELDOM_S)]
+        return [*((sweep, _OFTEN_S) for sweep in often), (self.count_sold, _MINUTE_S), (self.clean, _SELDOM_S)]
 
 
 async def _repeat(sweep: Sweep, every_s: float) -> None:

@@ -49,7 +49,7 @@ def clean(cluster: Cluster) -> Iterator[Cluster]:
 
 async def _empty(owner_url: str) -> None:
     schema.load_models()
-    tables = ", ".join(f'"{name}"' for name in Table.metadata.tables)
+    tables = ", ".join(f'"{name}"' for name in Table.metadata.tables if name != "location")
     connection = await asyncpg.connect(owner_url)
     try:
         await connection.execute(f"TRUNCATE {tables}, pgqueuer, pgqueuer_log RESTART IDENTITY CASCADE")

@@ -13,24 +13,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from catalog import offers
+from catalog.offers import NotOnSale, UnknownSku
 from kit.errors import Conflict, NotFound, Unprocessable
 from shop.cart.models import CartLine
 from shop.members import people
 
 MAX_LINES: Final = 120
 MAX_PIECES: Final = 999
-
-
-class UnknownSku(Unprocessable):
-    """There is no SKU {sku_id}."""
-
-    zh = "商品规格 {sku_id} 不存在"
-
-
-class NotOnSale(Unprocessable):
-    """“{title}” is not on sale."""
-
-    zh = "“{title}”已下架"
 
 
 class NotInCart(NotFound):
@@ -60,7 +49,7 @@ class NotEnoughStock(Conflict):
 async def add(session: AsyncSession, member_id: int, sku_id: int, quantity: int, now: datetime) -> None:
     """Put `quantity` more pieces in, selected.
 
-    Raises `UnknownSku`, `NotOnSale`, `CartFull`, `TooManyPieces` (422), `NotEnoughStock` (409).
+    Raises `UnknownSku`, `CartFull`, `TooManyPieces` (422), `NotOnSale`, `NotEnoughStock` (409).
     """
     await people.lock(session, member_id)
     mine = CartLine.member_id == member_id
@@ -84,7 +73,7 @@ async def set_line(
 ) -> None:
     """Set what is given. Fewer pieces are always allowed, more only while they are there.
 
-    Raises `NotInCart` (404), `NotOnSale` (422), `NotEnoughStock` (409).
+    Raises `NotInCart` (404), `NotOnSale`, `NotEnoughStock` (409).
     """
     mine = (CartLine.member_id == member_id) & (CartLine.sku_id == sku_id)
     present = (await session.execute(select(CartLine.quantity).where(mine).with_for_update())).scalar_one_or_none()

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import UNSET
 
+from catalog.offers import NotOnSale, UnknownSku
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import InvalidInput, SignInNeeded
@@ -14,7 +15,7 @@ from kit.fields import as_id
 from kit.web.declared import BODY, declared
 from kit.web.parameters import PathId
 from shop.cart import basket, schemas, view
-from shop.cart.basket import CartFull, NotEnoughStock, NotInCart, NotOnSale, TooManyPieces, UnknownSku
+from shop.cart.basket import CartFull, NotEnoughStock, NotInCart, TooManyPieces
 from shop.cart.schemas import CartCount, CartItemBody, CartLineBody, CartView, SelectionBody
 from shop.members.edge import MEMBER_ONLY
 from shop.members.sessions import SignedIn

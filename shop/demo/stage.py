@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import msgspec
 
 from shop import settings
@@ -38,7 +39,7 @@ class Stage(msgspec.Struct, frozen=True):
 def find() -> Iterator[Stage]:
     """The shop started in this folder, else one of our own that ends with the demo. Raises `NoStage`."""
     data = Path(os.environ.get("SHOP_DATA_DIR", "").strip() or ".data").absolute()
-    if (data / "run.json").exists():
+    if _is_running(data):
         yield _read(data, own=False)
         return
     with tempfile.TemporaryDirectory(prefix="wechat-shop-demo-") as folder:
@@ -48,6 +49,15 @@ def find() -> Iterator[Stage]:
         finally:
             process.terminate()
             process.wait(30)
+
+
+def _is_running(data: Path) -> bool:
+    """`run.json` says where; one that a killed run left behind names a shop that does not answer."""
+    try:
+        api_url = json.loads((data / "run.json").read_text())["api_url"]
+        return httpx.get(f"{api_url}/readyz", timeout=5, trust_env=False).is_success
+    except (OSError, ValueError, KeyError, httpx.TransportError):
+        return False
 
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:

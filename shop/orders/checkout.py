@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from catalog import offers, stock
-from catalog.offers import Offer
+from catalog.offers import NotOnSale, Offer, UnknownSku
 from kit.errors import Conflict, Problem, TooMany, Unprocessable
 from kit.numbers import new_no
 from shop.cart import basket
@@ -33,18 +33,6 @@ class EmptyWish(Unprocessable):
     """There is nothing to order: choose lines, or select some in the cart."""
 
     zh = "没有可结算的商品"
-
-
-class UnknownSku(Unprocessable):
-    """There is no SKU {sku_id}."""
-
-    zh = "商品规格 {sku_id} 不存在"
-
-
-class NotOnSale(Conflict):
-    """“{title}” is not on sale."""
-
-    zh = "“{title}”已下架"
 
 
 class AddressNeeded(Unprocessable):

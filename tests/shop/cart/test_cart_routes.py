@@ -83,7 +83,7 @@ async def test_what_cannot_be_bought_is_refused_by_name(shop: Shop) -> None:
     assert (many.status_code, many.json()["code"], many.json()["limit"]) == (422, "too_many_pieces", 999)
     await shop.sql.execute("UPDATE product SET status = 'off_sale'")
     gone = await _put(alice, tea, 1)
-    assert (gone.status_code, gone.json()["code"]) == (422, "not_on_sale")
+    assert (gone.status_code, gone.json()["code"]) == (409, "not_on_sale")
     assert (await _ask(alice, "PUT", f"/cart/items/{tea}", {"quantity": 1})).status_code == 200
     rows = await shop.sql.fetch("SELECT sku_id, quantity FROM cart_line ORDER BY sku_id")
     assert [tuple(row) for row in rows] == [(tea, 1), (cup, 999)]

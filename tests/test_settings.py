@@ -1,0 +1,106 @@
+"""Production names everything that is missing or weak, at once; dev finds what it lacks in the data folder."""
+
+from pathlib import Path
+
+import pytest
+
+from shop import settings
+from shop.settings import BadSettings, Settings
+
+
+def test_production_names_all_that_is_missing_at_once() -> None:
+    with pytest.raises(BadSettings) as refused:
+        settings.read({"SHOP_ENV": "production"})
+    for name in (
+        "DATABASE_URL",
+        "SHOP_PUBLIC_URL",
+        "WECHAT_APP_ID",
+        "WECHAT_APP_SECRET",
+        "WECHAT_PAY_MCH_ID",
+        "WECHAT_PAY_CERT_SERIAL",
+        "WECHAT_PAY_PRIVATE_KEY",
+        "WECHAT_PAY_APIV3_KEY",
+        "WECHAT_PAY_PUBLIC_KEY",
+        "WECHAT_PAY_PUBLIC_KEY_ID",
+    ):
+        assert any(mistake.startswith(f"{name} ") for mistake in refused.value.mistakes), name
+
+
+def _production(unconnected: Settings, **changed: str) -> dict[str, str]:
+    pay = unconnected.pay
+    return {
+        "SHOP_ENV": "production",
+        "DATABASE_URL": "postgresql://shop:long-enough-password@db/shop",
+        "SHOP_PUBLIC_URL": "https://shop.example.com",
+        "WECHAT_APP_ID": "wx1234567890abcdef",
+        "WECHAT_APP_SECRET": "0123456789abcdef0123456789abcdef",
+        "WECHAT_PAY_MCH_ID": "1900000001",
+        "WECHAT_PAY_CERT_SERIAL": pay.cert_serial,
+        "WECHAT_PAY_PRIVATE_KEY": pay.private_key,
+        "WECHAT_PAY_APIV3_KEY": "0123456789abcdef0123456789abcdef",
+        "WECHAT_PAY_PUBLIC_KEY": pay.public_key or "",
+        "WECHAT_PAY_PUBLIC_KEY_ID": "PUB_KEY_ID_0119000011112026010100111122003344",
+        **changed,
+    }
+
+
+def test_a_whole_production_environment_is_taken(unconnected: Settings) -> None:
+    found = settings.read(_production(unconnected))
+    assert found.production
+    assert found.pay.url == "https://api.mch.weixin.qq.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("WECHAT_PAY_APIV3_KEY", "short", "32 bytes"),
+        ("WECHAT_PAY_PUBLIC_KEY_ID", "PUB_KEY_ID_0000000000000001", "simulated"),
+        ("WECHAT_PAY_URL", "http://127.0.0.1:8001", "https"),
+        ("WECHAT_API_URL", "https://localhost:8001", "this machine"),
+        ("SHOP_PUBLIC_URL", "http://shop.example.com", "https"),
+        ("DATABASE_URL", "postgresql://shop@db/shop", "password"),
+        ("WECHAT_APP_SECRET", "abc", "32 characters"),
+        ("WECHAT_PAY_PRIVATE_KEY", "/nowhere/key.pem", "file"),
+        ("WECHAT_PAY_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----", "PEM"),
+        ("WECHAT_PAY_KEY_MODE", "none", "one of"),
+        ("SHOP_PORT", "99999", "port"),
+        ("SHOP_ENV", "staging", "production"),
+    ],
+)
+def test_a_weak_value_is_named_with_its_rule(unconnected: Settings, name: str, value: str, word: str) -> None:
+    with pytest.raises(BadSettings) as refused:
+        settings.read(_production(unconnected, **{name: value}))
+    assert any(mistake.startswith(name) and word in mistake for mistake in refused.value.mistakes)
+
+
+def test_secrets_are_not_in_the_repr(unconnected: Settings) -> None:
+    found = settings.read(_production(unconnected))
+    shown = repr(found)
+    for secret in ("PRIVATE KEY", "0123456789abcdef0123456789abcdef", "long-enough-password"):
+        assert secret not in shown
+
+
+def test_each_upstream_comes_from_the_sandbox_by_itself(tmp_path: Path, unconnected: Settings) -> None:
+    """Pay at an independent gateway, the platform in the sandbox: none of the sandbox's pay keys are mixed in."""
+    (tmp_path / "sandbox").mkdir()
+    (tmp_path / "database.env").write_text("DATABASE_URL=postgresql://a:b@127.0.0.1:1/shop\n")
+    (tmp_path / "sandbox" / "merchant.env").write_text(
+        "WECHAT_API_URL=http://127.0.0.1:8001\nWECHAT_APP_ID=wx0000000000000001\nWECHAT_APP_SECRET=s\n"
+        "WECHAT_PAY_URL=http://127.0.0.1:8001\nWECHAT_PAY_MCH_ID=sandbox\nWECHAT_PAY_CERT_SERIAL=sandbox\n"
+    )
+    pay = unconnected.pay
+    given = {
+        "SHOP_DATA_DIR": str(tmp_path),
+        "WECHAT_PAY_URL": "http://127.0.0.1:7777",
+        "WECHAT_PAY_MCH_ID": "1900009999",
+        "WECHAT_PAY_CERT_SERIAL": "A" * 40,
+        "WECHAT_PAY_PRIVATE_KEY": pay.private_key,
+        "WECHAT_PAY_APIV3_KEY": "0" * 32,
+        "WECHAT_PAY_PUBLIC_KEY": pay.public_key or "",
+        "WECHAT_PAY_PUBLIC_KEY_ID": "PUB_KEY_ID_01",
+    }
+    found = settings.read(given)
+    assert (found.wechat.app_id, found.pay.mch_id) == ("wx0000000000000001", "1900009999")
+    del given["WECHAT_PAY_CERT_SERIAL"]
+    with pytest.raises(BadSettings, match="WECHAT_PAY_CERT_SERIAL is missing"):
+        settings.read(given)
