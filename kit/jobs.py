@@ -6,18 +6,20 @@ with growing gaps, at last parked as `failed`, where operators see them and may 
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import asyncpg
+import msgspec
 import structlog
-from pgqueuer import AsyncpgDriver, DatabaseRetryEntrypointExecutor, PgQueuer, Queries
+from pgqueuer import AsyncpgDriver, DatabaseRetryEntrypointExecutor, JobId, PgQueuer, Queries
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment
 from pgqueuer.models import Job
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.database import raw
+from kit.errors import NotFound
 
 log = structlog.get_logger()
 
@@ -46,6 +48,37 @@ async def enqueue(session: AsyncSession, name: str, reference: str, *, after: ti
     await queries.enqueue(
         name, reference.encode(), execute_after=after, dedupe_key=f"{name}:{reference}", on_conflict="skip"
     )
+
+
+class FailedJob(msgspec.Struct, frozen=True, rename="camel"):
+    """A job that was tried `_MAX_ATTEMPTS` times in vain and waits for a person."""
+
+    id: str
+    name: str
+    reference: str
+    created_at: datetime
+    failed_at: datetime
+
+
+class FailedJobNotFound(NotFound):
+    """There is no such failed job."""
+
+    zh = "未找到该失败任务"
+
+
+async def list_failed(session: AsyncSession, limit: int = 100) -> list[FailedJob]:
+    """The dead letters, newest first."""
+    jobs = await Queries(AsyncpgDriver(await raw(session))).list_failed_jobs(limit)
+    return [FailedJob(str(j.id), j.entrypoint, (j.payload or b"").decode(), j.created, j.updated) for j in jobs]
+
+
+async def set_going_again(session: AsyncSession, job_id: int) -> FailedJob:
+    """Queue a failed job anew, with all its attempts. Raises `FailedJobNotFound` (404)."""
+    found = next((job for job in await list_failed(session, limit=10_000) if job.id == str(job_id)), None)
+    if found is None:
+        raise FailedJobNotFound
+    await Queries(AsyncpgDriver(await raw(session))).requeue_jobs([JobId(job_id)])
+    return found
 
 
 async def _run(name: str, handler: Handler, job: Job) -> None:

@@ -28,7 +28,7 @@ import shop.shipping.admin
 from kit.clock import Clock, FollowedClock, SystemClock
 from kit.database import Database
 from kit.http import outside_client
-from kit.web import docs, health, problems
+from kit.web import docs, failed_jobs, health, problems
 from kit.web.request import MAX_BODY_BYTES, StrictRequest
 from kit.web.traffic import Traffic
 from payments.wechatpay.gateway import Gateway
@@ -45,6 +45,8 @@ log = structlog.get_logger()
 _DESCRIPTION = (
     "A shop for a WeChat Mini Program. Money is integer fen, ids are strings, times RFC 3339 UTC. Refusals are"
     " `application/problem+json` with a stable `code`; texts are Chinese, or English with `Accept-Language: en`."
+    ' Bodies are strict: no unknown fields, no `"5"` for 5. Of a field or query parameter given twice the last counts;'
+    " unknown query parameters are ignored."
 )
 _TAGS = [
     Tag("catalog", "What is for sale"),
@@ -88,6 +90,7 @@ def _admin_routes() -> list[Any]:
     return [
         *catalog.admin.ROUTES,
         *payments.admin.ROUTES,
+        *failed_jobs.ROUTES,
         *shop.members.admin.ROUTES,
         *shop.shipping.admin.ROUTES,
         *shop.orders.admin.ROUTES,
@@ -175,17 +178,18 @@ def create_app(
         "member_sessions": Sessions(db, clock),
         "passwords": passwords or Passwords(),
     }
+    routes: list[Any] = [
+        health.healthz,
+        health.readyz,
+        health.metrics,
+        docs.assets(),
+        catalog.controllers.media_router(settings.data_dir / "media"),
+        Router("/api/v1", route_handlers=_api_routes()),
+        *admin_router.guarded(_admin_routes(), db, clock),
+        Router("/wechat", route_handlers=payments.controllers.ROUTES, tags=["wechat"]),
+    ]
     return Litestar(
-        route_handlers=[
-            health.healthz,
-            health.readyz,
-            health.metrics,
-            docs.assets(),
-            catalog.controllers.media_router(settings.data_dir / "media"),
-            Router("/api/v1", route_handlers=_api_routes()),
-            *admin_router.guarded(_admin_routes(), db, clock),
-            Router("/wechat", route_handlers=payments.controllers.ROUTES, tags=["wechat"]),
-        ],
+        route_handlers=routes,
         dependencies={
             **{name: Provide(_given(thing), sync_to_thread=False) for name, thing in world.items()},
             "member": Provide(signed_in),
@@ -194,7 +198,7 @@ def create_app(
         middleware=[Traffic],
         request_class=StrictRequest,
         request_max_body_size=MAX_BODY_BYTES,
-        openapi_config=docs.openapi("WeChat shop", _version(), _DESCRIPTION, _TAGS),
+        openapi_config=docs.openapi("WeChat shop", _version(), _DESCRIPTION, _TAGS, routes),
         lifespan=[lifespan],
         debug=False,
         logging_config=None,

@@ -32,6 +32,7 @@ MANAGER: Final = CLERK | frozenset(
         "members.write",
         "staff.manage",
         "audit.read",
+        "jobs.manage",
     }
 )
 
