@@ -25,7 +25,7 @@ from catalog.admin_schemas import (
     StockView,
 )
 from catalog.categories import NoSuchCategory, TooDeep
-from catalog.controllers import PathId, QueryCursor, QueryLimit, QueryWords
+from catalog.controllers import QueryWords
 from catalog.models import IllegalProductMove, Product, ProductStatus
 from catalog.products import DuplicateCode, NoSuchProduct, NothingToSell, ProductChanged, UnknownCategory
 from catalog.stock import BelowZero, NoSuchSku
@@ -38,6 +38,7 @@ from kit.paging import Page
 from kit.web.actor import actor_of, requires
 from kit.web.declared import BODY, STAFF, declared
 from kit.web.idempotent import IdempotencyKey
+from kit.web.parameters import PathId, QueryCursor, QueryLimit
 
 Req = Request[Any, Any, Any]
 Db = NamedDependency[Database]

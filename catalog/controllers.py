@@ -2,12 +2,13 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 from litestar import MediaType, Request, Response, Router, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, PathParameter, QueryParameter
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import File
 
 from catalog import categories, detail, listing, media
@@ -15,27 +16,15 @@ from catalog.detail import ProductNotFound
 from catalog.schemas import CategoryTree, ProductDetail, ProductItem, SearchWords, Sort
 from kit.database import Database
 from kit.errors import InvalidInput
-from kit.fields import Cursor, Fen, Id, Limit, as_id
+from kit.fields import Fen, Id, as_id
 from kit.paging import Page
 from kit.web.declared import declared
+from kit.web.parameters import PathId, QueryCursor, QueryLimit, bounded
 
 Req = Request[Any, Any, Any]
-P = TypeVar("P", PathParameter, QueryParameter)
-
-
-def bounded(kind: type[P], bounds: Any, name: str | None = None, description: str | None = None) -> P:
-    """A parameter with the bounds of a `kit.fields` type: beside a parameter's own, Litestar drops those of its type."""
-    (meta,) = bounds.__metadata__
-    told = description or meta.description
-    limits = {limit: getattr(meta, limit) for limit in ("ge", "le", "min_length", "max_length", "pattern")}
-    return kind(name=name, description=told, **limits)
-
-
-PathId = Annotated[str, bounded(PathParameter, Id)]
-QueryLimit = Annotated[int, bounded(QueryParameter, Limit)]
-QueryCursor = Annotated[str | None, bounded(QueryParameter, Cursor, description="`nextCursor` of the page before")]
 QueryWords = Annotated[str | None, bounded(QueryParameter, SearchWords, description="All words must be found")]
 
+_UNCHANGED = {304: ResponseSpec(None, description="Nothing changed since the `ETag` that `If-None-Match` names")}
 # Asked again each time, and answered 304 while nothing changed: stock and prices are never stale.
 _ASK_AGAIN = "public, no-cache"
 _A_MINUTE = "public, max-age=60"
@@ -52,7 +41,13 @@ def _answer(request: Req, body: Any, cache: str) -> Response[Any]:
     return Response(content, media_type=MediaType.JSON, headers=headers)
 
 
-@get("/categories", operation_id="listCategories", summary="The tree of categories", tags=["catalog"])
+@get(
+    "/categories",
+    operation_id="listCategories",
+    summary="The tree of categories",
+    tags=["catalog"],
+    responses=declared() | _UNCHANGED,
+)
 async def list_categories(request: Req, db: NamedDependency[Database]) -> Response[CategoryTree]:
     async with db.begin() as session:
         found = await categories.tree(session)
@@ -64,7 +59,7 @@ async def list_categories(request: Req, db: NamedDependency[Database]) -> Respon
     operation_id="listProducts",
     summary="What is on sale: filtered, searched, sorted, by pages",
     tags=["catalog"],
-    responses=declared(InvalidInput),
+    responses=declared(InvalidInput) | _UNCHANGED,
 )
 async def list_products(
     request: Req,
@@ -98,7 +93,7 @@ async def list_products(
     operation_id="getProduct",
     summary="A product's page in one call: pictures, specs, SKUs with their stock",
     tags=["catalog"],
-    responses=declared(InvalidInput, ProductNotFound),
+    responses=declared(InvalidInput, ProductNotFound) | _UNCHANGED,
 )
 async def get_product(request: Req, db: NamedDependency[Database], product_id: PathId) -> Response[ProductDetail]:
     async with db.begin() as session:

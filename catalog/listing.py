@@ -112,7 +112,7 @@ async def list_products(session: AsyncSession, wish: Wish, *, location: int = DE
     if wish.words is not None and wish.words.strip():
         found = search.queries(wish.words)
         if found is None:
-            return Page([])
+            return Page([], None)
         filters["words"], titled = found
         if sort == "default":
             sort = "match"

@@ -62,7 +62,7 @@ async def list_products(
     if words is not None and words.strip():
         found = search.queries(words)
         if found is None:
-            return Page([])
+            return Page([], None)
         given["words"] = found[0]
     if cursor is not None:
         given["before"] = decode_cursor(cursor, (int,))[0]

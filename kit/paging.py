@@ -14,7 +14,7 @@ MAX_LIMIT = 100
 
 class Page(msgspec.Struct, Generic[T], rename="camel"):
     items: list[T]
-    next_cursor: str | None = None
+    next_cursor: str | None
 
 
 def encode_cursor(*keys: str | int) -> str:
@@ -51,4 +51,4 @@ def page(rows: list[T], limit: int, cursor_of: Any) -> Page[T]:
     if len(rows) > limit:
         rows = rows[:limit]
         return Page(rows, encode_cursor(*cursor_of(rows[-1])))
-    return Page(rows)
+    return Page(rows, None)

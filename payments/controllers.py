@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import msgspec
 from litestar import MediaType, Request, Response, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
@@ -15,6 +16,13 @@ from kit.web.request import WrongContentType
 from payments import notices
 from payments.ports import Payee
 from payments.wechatpay.gateway import Gateway
+
+
+class Fail(msgspec.Struct):
+    """What WeChat Pay expects of a refusal; it repeats the notification."""
+
+    code: str
+    message: str
 
 
 def _failed(request: Request[Any, Any, Any], error: Problem) -> Response[Any]:
@@ -31,10 +39,11 @@ def _failed(request: Request[Any, Any, Any], error: Problem) -> Response[Any]:
     status_code=204,
     exception_handlers={Problem: _failed},
     responses={
-        status: ResponseSpec(dict[str, str], description=text, media_type=MediaType.JSON)
+        status: ResponseSpec(Fail, description=text, media_type=MediaType.JSON, generate_examples=False)
         for status, text in {
             400: "Unreadable",
             401: "Not genuine",
+            413: "Too large",
             415: "Not JSON",
             500: "Not handled",
             503: "Later",

@@ -4,21 +4,26 @@ from collections import defaultdict
 
 from litestar.openapi.datastructures import ResponseSpec
 
+from kit.database import DatabaseUnavailable
 from kit.errors import InvalidInput, Problem, SignInNeeded
 from kit.web.actor import NotPermitted
 from kit.web.problems import ProblemBody
-from kit.web.request import NotJson, WrongContentType
+from kit.web.request import NotJson, TooLarge, WrongContentType
 
-BODY = (InvalidInput, NotJson, WrongContentType)
+BODY = (InvalidInput, NotJson, TooLarge, WrongContentType)
 """What any route with a body may answer."""
 STAFF = (SignInNeeded, NotPermitted, InvalidInput)
 """What any guarded route may answer."""
 
 
 def declared(*problems: type[Problem]) -> dict[int, ResponseSpec]:
-    """`responses=declared(AddressNotFound, …)`: one entry for each status, its description naming the codes."""
+    """`responses=declared(AddressNotFound, …)`: one entry for each status, its description naming the codes.
+
+    That the database does not answer may happen anywhere, and is added.
+    """
     by_status: defaultdict[int, list[type[Problem]]] = defaultdict(list)
-    for problem in dict.fromkeys(problems):
+    every: tuple[type[Problem], ...] = (*problems, DatabaseUnavailable)
+    for problem in dict.fromkeys(every):
         by_status[problem.status].append(problem)
     return {
         status: ResponseSpec(

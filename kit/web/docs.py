@@ -1,13 +1,16 @@
 """OpenAPI 3.1 at `/docs`, with Swagger UI served from this machine: it works without a network."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.router import Router
 from litestar.static_files import create_static_files_router
+
+from kit.web.document import DocumentConfig
 
 ASSETS = "/docs-assets"
 
@@ -26,9 +29,10 @@ def assets() -> Router:
     )
 
 
-def openapi(title: str, version: str, description: str, tags: list[Tag]) -> OpenAPIConfig:
-    """The document at `/docs/openapi.json`, the page at `/docs`."""
-    return OpenAPIConfig(
+def openapi(title: str, version: str, description: str, tags: list[Tag], routes: Sequence[Any]) -> DocumentConfig:
+    """The document of `routes` at `/docs/openapi.json`, the page at `/docs`."""
+    return DocumentConfig(
+        routes=routes,
         title=title,
         version=version,
         description=description,

@@ -6,6 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from kit.database import Database
+from kit.web.declared import declared
 
 
 @get("/healthz", operation_id="healthz", summary="The process lives", tags=["health"], media_type=MediaType.TEXT)
@@ -13,7 +14,14 @@ async def healthz() -> str:
     return "ok"
 
 
-@get("/readyz", operation_id="readyz", summary="The database answers", tags=["health"], media_type=MediaType.TEXT)
+@get(
+    "/readyz",
+    operation_id="readyz",
+    summary="The database answers",
+    tags=["health"],
+    media_type=MediaType.TEXT,
+    responses=declared(),
+)
 async def readyz(db: NamedDependency[Database]) -> str:
     async with db.begin() as session:
         await session.execute(text("SELECT 1"))

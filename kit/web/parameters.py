@@ -17,7 +17,9 @@ def bounded(kind: type[P], bounds: Any, name: str | None = None, description: st
     """`Annotated[str | None, bounded(QueryParameter, Id, "memberId")]`: `bounds` is one of `kit.fields`."""
     (meta,) = bounds.__metadata__
     limits = {limit: getattr(meta, limit) for limit in ("ge", "le", "min_length", "max_length", "pattern")}
-    return kind(name=name, description=description or meta.description, **limits)
+    # Litestar draws no minimum of zero
+    drawn = None if meta.ge is None else {"minimum": meta.ge}
+    return kind(name=name, description=description or meta.description, schema_extra=drawn, **limits)
 
 
 PathId: TypeAlias = Annotated[str, bounded(PathParameter, Id)]

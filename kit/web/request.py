@@ -28,6 +28,13 @@ class WrongContentType(Malformed):
     zh = "请以 application/json 发送请求体"
 
 
+class TooLarge(Malformed):
+    """The body is too large."""
+
+    status = 413
+    zh = "请求体过大"
+
+
 class StrictRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         """The body as the handler's `data` type. Raises 400 for what does not fit, 415 for another content type."""

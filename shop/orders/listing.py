@@ -1,7 +1,7 @@
 """Reading orders: a member's, and what staff search for."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import ColumnElement, func, select
@@ -11,7 +11,8 @@ from payments.models import Refund
 from shop.orders.history import OrderNotFound
 from shop.orders.models import Order, OrderEvent, OrderLine, OrderState, Parcel
 
-TABS: dict[str, tuple[OrderState, ...]] = {
+Tab = Literal["unpaid", "to_ship", "to_receive", "completed", "cancelled", "refunded"]
+TABS: dict[Tab, tuple[OrderState, ...]] = {
     "unpaid": (OrderState.UNPAID, OrderState.CLOSING),
     "to_ship": (OrderState.PAID,),
     "to_receive": (OrderState.SHIPPED,),
