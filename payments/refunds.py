@@ -150,7 +150,8 @@ async def learn(session: AsyncSession, payee: Payee, trade: RefundTrade, at: dat
         await cases.note(session, "refund_mismatch", refund.out_refund_no, at=at, payment_id=payment.id, facts=facts)
         return "refund_mismatch"
     refund.refund_id = trade.refund_id or refund.refund_id
-    if target == refund.state:
+    overtaken = target is RefundState.PROCESSING and refund.state == RefundState.SUCCEEDED
+    if target == refund.state or overtaken:  # the notification may be faster than the answer to the request itself
         return "known"
     if RefundState(refund.state) in _ENDED:
         await cases.note(session, "refund_after_end", refund.out_refund_no, at=at, facts={"state": trade.state})

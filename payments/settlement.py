@@ -25,7 +25,7 @@ async def settle(session: AsyncSession, payee: Payee, trade: Trade, at: datetime
 
     Whatever the answer, the trade is dealt with: repeating it changes nothing.
     """
-    if not trade.paid or trade.amount is None or trade.transaction_id is None or trade.success_time is None:
+    if not trade.paid or trade.amount is None or trade.transaction_id is None:
         await cases.note(session, "incomplete_trade", trade.out_trade_no, at=at, facts={"state": trade.trade_state})
         return "incomplete_trade"
     statement = select(Payment).where(Payment.out_trade_no == trade.out_trade_no).with_for_update(key_share=True)
@@ -46,7 +46,7 @@ async def settle(session: AsyncSession, payee: Payee, trade: Trade, at: datetime
     payment.move(PaymentState.RECEIVED)
     payment.transaction_id = trade.transaction_id
     payment.received_fen = trade.amount.total
-    payment.received_at = trade.success_time
+    payment.received_at = trade.success_time or at
     return await _apply(session, payee, payment, trade, at)
 
 

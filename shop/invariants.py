@@ -50,9 +50,12 @@ QUERIES = {
 MONEY = """
     SELECT (SELECT coalesce(sum(received_fen), 0) FROM payment WHERE state = 'received')::bigint AS received_fen,
            (SELECT coalesce(sum(total_fen - refunded_fen), 0) FROM orders WHERE paid_at IS NOT NULL)::bigint AS owed_fen,
-           (SELECT coalesce(sum(amount_fen), 0) FROM refund WHERE state NOT IN ('closed', 'refused'))::bigint AS back_fen
+           (SELECT coalesce(sum(amount_fen), 0) FROM refund WHERE state NOT IN ('closed', 'refused'))::bigint AS back_fen,
+           (SELECT coalesce(sum(received_fen - refunded_fen), 0) FROM payment
+            WHERE state = 'received' AND NOT applied)::bigint AS held_fen
 """
-"""Money in = money owed for goods + money back (done, or promised and under way)."""
+"""Money in = money owed for goods + money back (done, or promised and under way) + money that a person must decide on
+(it could not go back by itself)."""
 
 
 class Connection(Protocol):
@@ -70,6 +73,6 @@ async def broken(connection: Connection) -> dict[str, list[str]]:
         if rows:
             found[name] = [str(row[0]) for row in rows]
     money = await connection.fetchrow(MONEY)
-    if money["received_fen"] != money["owed_fen"] + money["back_fen"]:
-        found["money in = money owed + money back"] = [str(dict(money))]
+    if money["received_fen"] != money["owed_fen"] + money["back_fen"] + money["held_fen"]:
+        found["money in = money owed + money back + money held"] = [str(dict(money))]
     return found

@@ -62,7 +62,7 @@ async def _audit(database_url: str) -> bool:
     _say("Audit in SQL:")
     _say(
         f"  money in ¥{yuan(money['received_fen'])} = owed for goods ¥{yuan(money['owed_fen'])}"
-        f" + back ¥{yuan(money['back_fen'])}"
+        f" + back ¥{yuan(money['back_fen'])} + held for a decision ¥{yuan(money['held_fen'])}"
     )
     for name in invariants.QUERIES:
         _say(f"  {'✗' if name in broken else '✓'} {name}")
