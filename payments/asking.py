@@ -42,15 +42,13 @@ async def ask(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out_tr
 async def close(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out_trade_no: str) -> PaymentState:
     """Make sure that nobody can pay this attempt: close it at WeChat, then ask. `RECEIVED` when somebody had paid.
 
-    A close and a payment may race, so what counts is the answer to the query. Raises `WeChatPayUnknown` (503): the
-    attempt stays as it is and must be closed again.
+    A close and a payment may race, so what counts is the answer to the query, also when the close itself was refused
+    or its answer lost. Raises `WeChatPayUnknown` (503): the attempt stays as it is and must be closed again.
     """
     try:
         await gateway.close(out_trade_no)
-    except Refused as refused:
-        log.info("close refused", payment=out_trade_no, answer=str(refused))
-    except Unknown as error:
-        raise WeChatPayUnknown from error
+    except (Refused, Unknown) as answer:
+        log.info("close", payment=out_trade_no, answer=str(answer))
     trade = await _query(gateway, out_trade_no)
     async with db.begin() as session:
         if trade is None:

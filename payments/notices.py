@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,7 +26,9 @@ from payments.wechatpay.notification import Envelope, NotReadable
 log = structlog.get_logger()
 
 KEEP = timedelta(days=90)
-_REST = timedelta(seconds=30)
+_REST_S = 30
+_LONGEST_REST = 2**7
+"""A notice that cannot be handled is tried again after 30 s, 60 s, … up to an hour from its arrival."""
 
 
 class ApiV3KeyWrong(Problem):
@@ -89,7 +91,7 @@ async def handle(session: AsyncSession, payee: Payee, envelope: Envelope, plain:
 
 async def _dispatch(session: AsyncSession, payee: Payee, envelope: Envelope, plain: bytes, at: datetime) -> str:
     """By `original_type` and `event_type` together: a profit-sharing notice may also call itself TRANSACTION.SUCCESS."""
-    kind = (envelope.resource.original_type, envelope.event_type)
+    kind = (envelope.resource.original_type or envelope.event_type.partition(".")[0].lower(), envelope.event_type)
     try:
         if kind == ("transaction", "TRANSACTION.SUCCESS"):
             trade = msgspec.json.decode(plain, type=Trade)
@@ -107,10 +109,11 @@ async def _dispatch(session: AsyncSession, payee: Payee, envelope: Envelope, pla
 
 
 async def due(session: AsyncSession, now: datetime, limit: int = 50) -> list[bytes]:
-    """Bodies of notices that were stored but not handled, older than half a minute."""
+    """Bodies of notices that were stored but not handled, each when it has rested."""
+    rest_s = _REST_S * func.least(func.power(2, Notice.attempts), _LONGEST_REST)
     statement = (
         select(Notice.body)
-        .where(Notice.handled_at.is_(None), Notice.received_at < now - _REST)
+        .where(Notice.handled_at.is_(None), Notice.received_at + func.make_interval(0, 0, 0, 0, 0, 0, rest_s) < now)
         .order_by(Notice.received_at)
         .limit(limit)
     )
@@ -118,11 +121,18 @@ async def due(session: AsyncSession, now: datetime, limit: int = 50) -> list[byt
 
 
 async def retry(db: Database, keyring: Keyring, payee: Payee, clock: Clock, body: bytes) -> None:
-    """Handle a stored notice again; it was verified when it was stored."""
+    """Handle a stored notice again; it was verified when it was stored. Failing once more, it rests longer."""
     envelope = msgspec.json.decode(body, type=Envelope)
-    plain = unseal(keyring, envelope)
-    async with db.begin() as session:
-        await handle(session, payee, envelope, plain, clock.now())
+    try:
+        plain = unseal(keyring, envelope)
+        async with db.begin() as session:
+            await handle(session, payee, envelope, plain, clock.now())
+    except Exception as error:
+        failed = update(Notice).where(Notice.id == envelope.id, Notice.handled_at.is_(None))
+        async with db.begin() as session:
+            values = {"attempts": Notice.attempts + 1, "last_error": type(error).__name__}
+            await session.execute(failed.values(values))
+        raise
 
 
 async def expire(session: AsyncSession, now: datetime) -> None:

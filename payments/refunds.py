@@ -1,12 +1,13 @@
 """Money back: promised in the caller's transaction, carried out by a job, ended by what WeChat says.
 
-Locks: payment, then (by the payee) the order, then the refund.
+Locks: payment, then (by the payee) the order, then the refund: whoever changes a refund's state holds its payment, so
+the refund's own row is read under that lock and written last.
 """
 
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,9 +17,9 @@ from kit.database import Database
 from kit.errors import Unprocessable
 from kit.numbers import new_no
 from payments import cases
-from payments.models import Payment, PaymentState, Refund, RefundState
+from payments.models import Payment, PaymentException, PaymentState, Refund, RefundState
 from payments.ports import Payee, RefundNews
-from payments.trades import RefundTrade
+from payments.trades import RefundTrade, instant
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
 
 log = structlog.get_logger()
@@ -27,6 +28,11 @@ JOB = "payments.refund"
 _CHECKS = (timedelta(seconds=20), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=6))
 _LATER = frozenset({"NOTENOUGH", "FREQUENCYLIMITED", "RATELIMITEXCEEDED", "SIGNERROR", "SYSTEMERROR"})
 """Refusals that pass: the same number is tried again later."""
+_PERHAPS = "INVALIDREQUEST"
+"""May pass as well (parts of a refund need a minute between them), so it is believed only when it stays."""
+_PERHAPS_TRIES = 7  # a good two minutes with the job's growing gaps
+_NEW_NUMBERS = 5
+"""So often WeChat may close a refund of money that is not ours, and it is begun again by itself."""
 _STATES = {
     "PROCESSING": RefundState.PROCESSING,
     "SUCCESS": RefundState.SUCCEEDED,
@@ -116,6 +122,10 @@ async def submit(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out
             reason=refund.reason,
         )
     except Refused as error:
+        passing = error.code in _LATER or error.status == 401  # ours to mend: keys, serial, clock
+        if passing or (error.code == _PERHAPS and refund.attempts < _PERHAPS_TRIES):
+            await _remember(db, out_refund_no, str(error))
+            raise
         await _refused(db, payee, clock, out_refund_no, error)
     except Unknown as error:
         await _remember(db, out_refund_no, str(error))
@@ -145,8 +155,13 @@ async def learn(session: AsyncSession, payee: Payee, trade: RefundTrade, at: dat
         return "unknown_refund"
     payment, refund = found
     target = _STATES.get(trade.state)
-    if target is None or (trade.amount is not None and trade.amount.refund != refund.amount_fen):
-        facts = {"state": trade.state, "amount_fen": trade.amount.refund if trade.amount else None}
+    if target is None or not _fits(trade, payment, refund):
+        facts = {
+            "state": trade.state,
+            "amount_fen": trade.amount.refund if trade.amount else None,
+            "mchid": trade.mchid,
+            "transaction_id": trade.transaction_id,
+        }
         await cases.note(session, "refund_mismatch", refund.out_refund_no, at=at, payment_id=payment.id, facts=facts)
         return "refund_mismatch"
     refund.refund_id = trade.refund_id or refund.refund_id
@@ -156,27 +171,30 @@ async def learn(session: AsyncSession, payee: Payee, trade: RefundTrade, at: dat
     if RefundState(refund.state) in _ENDED:
         await cases.note(session, "refund_after_end", refund.out_refund_no, at=at, facts={"state": trade.state})
         return "refund_after_end"
-    await _end(session, payee, payment, refund, target, trade.success_time or at)
+    await _end(session, payee, payment, refund, target, instant(trade.success_time) or at)
     return target.value
+
+
+def _fits(trade: RefundTrade, payment: Payment, refund: Refund) -> bool:
+    """Nothing that is said contradicts what we asked."""
+    said = (trade.mchid, trade.out_trade_no, trade.transaction_id, trade.amount and trade.amount.refund)
+    ours = (payment.mchid, payment.out_trade_no, payment.transaction_id, refund.amount_fen)
+    return all(theirs in (None, "", mine) for theirs, mine in zip(said, ours, strict=True))
 
 
 async def _end(
     session: AsyncSession, payee: Payee, payment: Payment, refund: Refund, target: RefundState, at: datetime
 ) -> None:
     """Move the refund on; tell the payee when it ended, and open a case when the money did not get back."""
-    refund.move(target)
     if target is RefundState.PROCESSING:
+        refund.move(target)
         refund.attempts, refund.check_at = 0, at + _CHECKS[0]
         return
     if target is RefundState.ABNORMAL:
+        refund.move(target)
         await cases.note(session, "refund_abnormal", refund.out_refund_no, at=at, payment_id=payment.id)
         return
-    if target is RefundState.SUCCEEDED:
-        refund.succeeded_at = at
-    else:
-        payment.refunded_fen -= refund.amount_fen
-        await cases.note(session, f"refund_{target}", refund.out_refund_no, at=at, payment_id=payment.id)
-    await payee.refunded(
+    await payee.refunded(  # locks the order, so it comes before the refund's row is written
         session,
         RefundNews(
             payable=refund.payable,
@@ -187,23 +205,47 @@ async def _end(
             at=at,
         ),
     )
+    refund.move(target)
+    if target is RefundState.SUCCEEDED:
+        refund.succeeded_at = at
+        return
+    payment.refunded_fen -= refund.amount_fen
+    await session.flush()
+    await cases.note(session, f"refund_{target}", refund.out_refund_no, at=at, payment_id=payment.id)
+    if target is RefundState.CLOSED and not payment.applied:
+        await _begin_again(session, payment, refund, at)
+
+
+async def _begin_again(session: AsyncSession, payment: Payment, closed: Refund, at: datetime) -> None:
+    """Money that must not stay, and WeChat closed its refund: a closed number is dead, so a new one carries it back."""
+    cause, _, turn = closed.cause.partition("#")
+    if int(turn or 0) >= _NEW_NUMBERS:
+        return
+    again = await request(
+        session,
+        payment,
+        closed.amount_fen,
+        cause=f"{cause}#{int(turn or 0) + 1}",
+        reason=closed.reason,
+        by="system",
+        at=at,
+    )
+    cases_of_it = update(PaymentException).where(PaymentException.refund_id == closed.id)
+    await session.execute(cases_of_it.values(refund_id=again.id))
 
 
 async def _lock(session: AsyncSession, out_refund_no: str) -> tuple[Payment, Refund] | None:
-    """Payment first, then the refund."""
+    """The refund under its payment's lock (see above)."""
     payment_id = await session.scalar(select(Refund.payment_id).where(Refund.out_refund_no == out_refund_no))
     if payment_id is None:
         return None
     payment = await lock_payment(session, payment_id)
-    statement = select(Refund).where(Refund.out_refund_no == out_refund_no).with_for_update()
+    statement = select(Refund).where(Refund.out_refund_no == out_refund_no)
     return payment, (await session.execute(statement)).scalar_one()
 
 
 async def _refused(db: Database, payee: Payee, clock: Clock, out_refund_no: str, error: Refused) -> None:
-    """Passing refusals are tried again with the same number; the others end here and a person decides."""
-    if error.code in _LATER or error.status == 401:
-        await _remember(db, out_refund_no, str(error))
-        raise error
+    """It ends here and a person decides."""
     async with db.begin() as session:
         found = await _lock(session, out_refund_no)
         if found is not None and found[1].state == RefundState.REQUESTED:

@@ -8,14 +8,15 @@ Locks: payment → (payee) order → SKU rows.
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from kit import jobs
 from payments import cases, refunds
 from payments.models import LIVE, Payment, PaymentState
 from payments.ports import Payee, Receipt
-from payments.trades import Trade
+from payments.trades import Trade, instant
 
 CLOSE_JOB = "payments.close"
 
@@ -25,29 +26,47 @@ async def settle(session: AsyncSession, payee: Payee, trade: Trade, at: datetime
 
     Whatever the answer, the trade is dealt with: repeating it changes nothing.
     """
-    if not trade.paid or trade.amount is None or trade.transaction_id is None:
+    if not trade.paid or trade.amount is None or not trade.transaction_id:
         await cases.note(session, "incomplete_trade", trade.out_trade_no, at=at, facts={"state": trade.trade_state})
         return "incomplete_trade"
-    statement = select(Payment).where(Payment.out_trade_no == trade.out_trade_no).with_for_update(key_share=True)
-    payment = (await session.execute(statement)).scalar_one_or_none()
+    payment, reused = await _find(session, trade)
     if payment is None:
-        facts = {"out_trade_no": trade.out_trade_no, "amount_fen": trade.amount.total}
+        facts: dict[str, object] = {"out_trade_no": trade.out_trade_no, "amount_fen": trade.amount.total}
         await cases.note(session, "unknown_order", trade.transaction_id, at=at, facts=facts)
         return "unknown_order"
-    if (trade.mchid, trade.appid) != (payment.mchid, payment.appid):
-        facts = {"mchid": trade.mchid, "appid": trade.appid}
-        await cases.note(session, "wrong_account", trade.transaction_id, at=at, payment_id=payment.id, facts=facts)
-        return "wrong_account"
-    if payment.state == PaymentState.RECEIVED:
-        if payment.transaction_id == trade.transaction_id:
-            return "known"
-        await cases.note(session, "second_transaction", trade.transaction_id, at=at, payment_id=payment.id)
-        return "second_transaction"
+    misfit = _misfit(payment, trade, reused=reused)
+    if misfit is not None:
+        if misfit != "known":
+            facts = {"out_trade_no": trade.out_trade_no, "mchid": trade.mchid, "appid": trade.appid}
+            await cases.note(session, misfit, trade.transaction_id, at=at, payment_id=payment.id, facts=facts)
+        return misfit
     payment.move(PaymentState.RECEIVED)
     payment.transaction_id = trade.transaction_id
     payment.received_fen = trade.amount.total
-    payment.received_at = trade.success_time or at
+    payment.received_at = instant(trade.success_time) or at
     return await _apply(session, payee, payment, trade, at)
+
+
+async def _find(session: AsyncSession, trade: Trade) -> tuple[Payment | None, bool]:
+    """The payment, locked, and whether another one was received under this transaction's id already."""
+    other = aliased(Payment)
+    reused = exists().where(other.transaction_id == trade.transaction_id, other.out_trade_no != trade.out_trade_no)
+    statement = (
+        select(Payment, reused)
+        .where(Payment.out_trade_no == trade.out_trade_no)
+        .with_for_update(key_share=True, of=Payment)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return (None, False) if row is None else (row[0], bool(row[1]))
+
+
+def _misfit(payment: Payment, trade: Trade, *, reused: bool) -> str | None:
+    """Why this trade is not to be received for this payment: it is `known`, or contradicts what we know."""
+    if (trade.mchid, trade.appid) != (payment.mchid, payment.appid):
+        return "wrong_account"
+    if payment.state == PaymentState.RECEIVED:
+        return "known" if payment.transaction_id == trade.transaction_id else "second_transaction"
+    return "reused_transaction" if reused else None
 
 
 async def _apply(session: AsyncSession, payee: Payee, payment: Payment, trade: Trade, at: datetime) -> str:
@@ -55,8 +74,12 @@ async def _apply(session: AsyncSession, payee: Payee, payment: Payment, trade: T
     assert trade.amount is not None
     assert payment.transaction_id is not None
     assert payment.received_at is not None
-    if (trade.amount.total, trade.amount.currency) != (payment.amount_fen, payment.currency):
-        facts = {"asked_fen": payment.amount_fen, "paid_fen": trade.amount.total, "currency": trade.amount.currency}
+    if (trade.amount.total, trade.amount.currency or "CNY") != (payment.amount_fen, payment.currency):
+        facts: dict[str, object] = {
+            "asked_fen": payment.amount_fen,
+            "paid_fen": trade.amount.total,
+            "currency": trade.amount.currency,
+        }
         await _send_back(session, payment, "amount_mismatch", facts, at)
         return "amount_mismatch"
     receipt = Receipt(

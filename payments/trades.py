@@ -3,18 +3,38 @@
 Unknown members are ignored; what is absent is absent, not null (WeChat Pay v3, "transaction" object).
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 PAID_STATES = frozenset({"SUCCESS", "REFUND"})
 """REFUND: paid, and a refund was accepted since, also a partial one."""
 DEAD_STATES = frozenset({"CLOSED", "REVOKED", "PAYERROR"})
 
+Word = Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*$(?!\n)")]
+"""A number, a code or a state: what may stand in our tables as it came."""
+Fen = Annotated[int, Meta(ge=1, le=2**53)]
+_BEIJING = timezone(timedelta(hours=8))
+
+
+def instant(value: str | None) -> datetime | None:
+    """A time as WeChat writes it, or `None`: RFC 3339 as a rule; without an offset it is Beijing's."""
+    try:
+        found = datetime.fromisoformat(value or "")
+    except ValueError:
+        try:
+            found = datetime.strptime(value or "", "%Y%m%d%H%M%S")  # noqa: DTZ007  (the zone follows)
+        except ValueError:
+            return None
+    return found if found.tzinfo else found.replace(tzinfo=_BEIJING)
+
 
 class Amount(msgspec.Struct, frozen=True):
-    total: int
-    currency: str = "CNY"
+    total: Fen
+    currency: Word | None = None
+    """`CNY` when it is not said."""
 
 
 class Payer(msgspec.Struct, frozen=True):
@@ -24,12 +44,12 @@ class Payer(msgspec.Struct, frozen=True):
 class Trade(msgspec.Struct, frozen=True, kw_only=True):
     """A transaction, of `GET /v3/pay/transactions/…` and of `TRANSACTION.SUCCESS`."""
 
-    out_trade_no: str
-    trade_state: str
-    mchid: str | None = None
-    appid: str | None = None
-    transaction_id: str | None = None
-    success_time: datetime | None = None
+    out_trade_no: Word
+    trade_state: Word
+    mchid: Word | None = None
+    appid: Word | None = None
+    transaction_id: Word | None = None
+    success_time: str | None = None
     payer: Payer | None = None
     amount: Amount | None = None
 
@@ -44,21 +64,20 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefundAmount(msgspec.Struct, frozen=True):
-    refund: int
-    total: int | None = None
+    refund: Fen
 
 
 class RefundTrade(msgspec.Struct, frozen=True, kw_only=True):
     """A refund. Answers call its state `status`, notifications `refund_status`: `state` is either."""
 
-    out_refund_no: str
-    refund_id: str | None = None
-    out_trade_no: str | None = None
-    transaction_id: str | None = None
-    mchid: str | None = None
-    status: str | None = None
-    refund_status: str | None = None
-    success_time: datetime | None = None
+    out_refund_no: Word
+    refund_id: Word | None = None
+    out_trade_no: Word | None = None
+    transaction_id: Word | None = None
+    mchid: Word | None = None
+    status: Word | None = None
+    refund_status: Word | None = None
+    success_time: str | None = None
     amount: RefundAmount | None = None
 
     @property

@@ -1,10 +1,10 @@
 """`python -m shop work`: jobs, and the sweeps that look at deadlines. As many of these as one likes, on one database."""
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 import structlog
 from pgqueuer import PgQueuer
@@ -27,6 +27,7 @@ from shop.settings import Settings
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 Sweep = Callable[[], Awaitable[object]]
 _OFTEN_S = 1.0
 _MINUTE_S = 60.0
@@ -56,31 +57,26 @@ class Worker:
         """Orders whose time to pay is over."""
         async with self.db.begin() as session:
             due = await shop.orders.closing.due(session, self.clock.now())
-        for no in due:
-            await shop.orders.closing.time_out(self.db, self.gateway, self.payee, self.clock, no)
+        await _each(due, lambda no: shop.orders.closing.time_out(self.db, self.gateway, self.payee, self.clock, no))
 
     async def ask_payments(self) -> None:
         """Attempts whose news is late."""
         async with self.db.begin() as session:
             due = await asking.sweep(session, self.clock.now())
-        for out_trade_no in due:
-            with contextlib.suppress(asking.WeChatPayUnknown):
-                await asking.ask(self.db, self.gateway, self.payee, self.clock, out_trade_no)
+        await _each(due, lambda number: asking.ask(self.db, self.gateway, self.payee, self.clock, number))
 
     async def ask_refunds(self) -> None:
         """Refunds that have been silent too long."""
         async with self.db.begin() as session:
             due = await refunds.sweep(session, self.clock.now())
-        for out_refund_no, state in due:
-            if state == "processing":
-                await refunds.ask(self.db, self.gateway, self.payee, self.clock, out_refund_no)
+        silent = [out_refund_no for out_refund_no, state in due if state == "processing"]
+        await _each(silent, lambda number: refunds.ask(self.db, self.gateway, self.payee, self.clock, number))
 
     async def retry_notices(self) -> None:
         """Notices that were stored but not handled."""
         async with self.db.begin() as session:
             due = await notices.due(session, self.clock.now())
-        for body in due:
-            await notices.retry(self.db, self.gateway.keyring, self.payee, self.clock, body)
+        await _each(due, lambda body: notices.retry(self.db, self.gateway.keyring, self.payee, self.clock, body))
 
     async def receive_orders(self) -> None:
         """Shipped orders that nobody confirmed."""
@@ -106,6 +102,19 @@ class Worker:
         """Each with its rhythm in seconds."""
         often = [self.close_orders, self.ask_payments, self.ask_refunds, self.retry_notices, self.receive_orders]
         return [*((sweep, _OFTEN_S) for sweep in often), (self.count_sold, _MINUTE_S), (self.clean, _SELDOM_S)]
+
+
+async def _each(items: Sequence[T], deal_with: Callable[[T], Awaitable[object]]) -> None:
+    """One after the other; what fails is looked at again in its next turn and holds up nobody else."""
+    for item in items:
+        try:
+            await deal_with(item)
+        except asking.WeChatPayUnknown:
+            log.warning("WeChat Pay does not say", about=item)
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            log.exception("left for its next turn", about=item if isinstance(item, str) else "")
 
 
 async def _repeat(sweep: Sweep, every_s: float) -> None:

@@ -24,6 +24,9 @@ _DESCRIPTION_BYTES = 127
 _REASON_BYTES = 80
 _TOO_FAST = 429
 _ACCEPTED = 202
+_MISSING = 404
+_OTHERWISE_MISSING = frozenset({"", "HTTP404", "MCHNOTEXISTS"})
+"""404s that do not speak of the order or the refund: a wrong address, an unknown merchant."""
 
 
 class Refused(Exception):
@@ -132,11 +135,12 @@ class Gateway:
     async def query(self, out_trade_no: str) -> Trade | None:
         """`GET /v3/pay/transactions/out-trade-no/{…}`. `None`: WeChat has no such order."""
         try:
-            return _read(await self._call(self._sdk.query(out_trade_no=out_trade_no)), Trade)
+            trade = _read(await self._call(self._sdk.query(out_trade_no=out_trade_no)), Trade)
         except Refused as error:
-            if error.code in {"ORDERNOTEXIST", "RESOURCENOTEXISTS"}:
+            if _is_missing(error):
                 return None
             raise
+        return _about(trade, trade.out_trade_no, out_trade_no)
 
     async def close(self, out_trade_no: str) -> None:
         """`POST …/close`. Raises `Refused` when it is paid (`ORDERPAID`), among others: always query afterwards."""
@@ -155,16 +159,18 @@ class Gateway:
                 notify_url=self.notify_url,
             )
         )
-        return _read(answer, RefundTrade)
+        refund = _read(answer, RefundTrade)
+        return _about(refund, refund.out_refund_no, out_refund_no)
 
     async def query_refund(self, out_refund_no: str) -> RefundTrade | None:
         """`GET /v3/refund/domestic/refunds/{…}`. `None`: WeChat has no such refund."""
         try:
-            return _read(await self._call(self._sdk.query_refund(out_refund_no)), RefundTrade)
+            refund = _read(await self._call(self._sdk.query_refund(out_refund_no)), RefundTrade)
         except Refused as error:
-            if error.code in {"RESOURCENOTEXISTS", "REFUNDNOTEXIST"}:
+            if _is_missing(error):
                 return None
             raise
+        return _about(refund, refund.out_refund_no, out_refund_no)
 
     async def pay_params(self, prepay_id: str) -> PayParams:
         """Signed now, with wall-clock time. The signature (RSA, 0.2 ms) is made in a thread."""
@@ -208,6 +214,19 @@ def _refusal(status: int, raw: bytes) -> Refused:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         failure = _Failure(code=f"HTTP{status}")
     return Refused(status, failure.code.replace("_", ""), failure.message[:200])
+
+
+def _is_missing(error: Refused) -> bool:
+    """WeChat knows no such order or refund. The spelling of the code varies with the age of the call."""
+    if error.code in {"ORDERNOTEXIST", "RESOURCENOTEXISTS", "REFUNDNOTEXIST"}:
+        return True
+    return error.status == _MISSING and error.code not in _OTHERWISE_MISSING
+
+
+def _about(answer: T, said: str, asked: str) -> T:
+    if said != asked:
+        raise Unknown("an answer about another number")
+    return answer
 
 
 def _read(raw: bytes, kind: type[T]) -> T:

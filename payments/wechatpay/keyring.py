@@ -6,6 +6,7 @@ set is swapped only after a whole new one was decrypted (`GET /v3/certificates`)
 
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import msgspec
 import structlog
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import Certificate, load_pem_x509_certificate
+from msgspec import Meta
 
 log = structlog.get_logger()
 
@@ -24,8 +26,8 @@ class Sealed(msgspec.Struct, frozen=True):
     algorithm: str
     ciphertext: str
     nonce: str
-    associated_data: str = ""
-    original_type: str = ""
+    associated_data: str | None = None
+    original_type: Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*$(?!\n)")] = ""
 
 
 class _Entry(msgspec.Struct):
@@ -65,7 +67,7 @@ class Keyring:
             raise ValueError("nonce of the wrong length")
         try:
             return self._aead.decrypt(
-                nonce, b64decode(sealed.ciphertext, validate=True), sealed.associated_data.encode()
+                nonce, b64decode(sealed.ciphertext, validate=True), (sealed.associated_data or "").encode()
             )
         except InvalidTag as error:
             raise CannotOpen from error

@@ -7,11 +7,13 @@ Signature probes (`WECHATPAY/SIGNTEST/…`) are just wrong signatures.
 import binascii
 from base64 import b64decode
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
+from msgspec import Meta
 
 from kit.errors import Malformed, SignInNeeded
 from payments.wechatpay.keyring import Keyring, Sealed
@@ -20,6 +22,7 @@ FRESH_S = 300
 """WeChat's rule: a timestamp more than five minutes off, either way, is refused."""
 _SIGNATURE_TYPE = "WECHATPAY2-SHA256-RSA2048"
 _MAX_SIGNATURE = 1024
+_Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$(?!\n)")]
 
 
 class NotGenuine(SignInNeeded):
@@ -37,8 +40,8 @@ class NotReadable(Malformed):
 class Envelope(msgspec.Struct, frozen=True):
     """The outer JSON. `resource.original_type` and `event_type` together say what is inside."""
 
-    id: str
-    event_type: str
+    id: _Word
+    event_type: _Word
     resource_type: str
     resource: Sealed
 
@@ -73,6 +76,6 @@ def _read(raw: bytes) -> Envelope:
         envelope = msgspec.json.decode(raw, type=Envelope)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise NotReadable from error
-    if envelope.resource_type != "encrypt-resource" or not 0 < len(envelope.id) <= 64:
+    if envelope.resource_type != "encrypt-resource":
         raise NotReadable
     return envelope
