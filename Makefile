@@ -28,7 +28,8 @@ format: ## Rewrite the code as the formatter likes it
 	@.venv/bin/python -m ruff check --fix .
 
 lock: ## Write requirements.lock and requirements-dev.lock anew from pyproject.toml (UPGRADE=1 for newer versions)
-	@$(BOOTSTRAP) --dev -m pip install --quiet uv
+	@$(BOOTSTRAP) --dev -m ensurepip >/dev/null
+	@.venv/bin/python -m pip install --quiet uv
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra embedded --output-file requirements.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra embedded --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 

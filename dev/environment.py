@@ -6,6 +6,7 @@ last and removed first, so that its absence means: start over.
 
 import fcntl
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -77,7 +78,7 @@ def _install(lock: str, held: int, *, anew: bool) -> None:
     count = sum(1 for line in (ROOT / lock).read_text().splitlines() if line[:1].isalnum())
     print(f"Installing {count} packages into .venv, once …", flush=True)
     began = time.monotonic()
-    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
+    pip = [*_pip(), "--disable-pip-version-check", "--no-input", "install", "--quiet"]
     pip += ["--require-hashes", "--no-deps", "--requirement", str(ROOT / lock)]
     _run(pip, held, "pip could not install the packages")
     print(f"Installed in {time.monotonic() - began:.0f} s.", flush=True)
@@ -89,7 +90,21 @@ def _make(held: int) -> None:
     if VENV.exists():
         shutil.rmtree(VENV)
     print(f"Making .venv with Python {_python()} …", flush=True)
-    _run([sys.executable, "-m", "venv", str(VENV)], held, "The virtual environment could not be made")
+    bare = ["--without-pip"] if _outer_pip() else []
+    _run([sys.executable, "-m", "venv", *bare, str(VENV)], held, "The virtual environment could not be made")
+
+
+def _outer_pip() -> bool:
+    """Whether this Python's own pip can install elsewhere: a copy in each environment costs seconds of the first start."""
+    try:
+        return tuple(int(part) for part in importlib.metadata.version("pip").split(".")[:2]) >= (22, 3)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return False
+
+
+def _pip() -> list[str]:
+    python = str(VENV / "bin" / "python")
+    return [sys.executable, "-m", "pip", "--python", python] if _outer_pip() else [python, "-m", "pip"]
 
 
 def _run(argv: list[str], held: int, failure: str) -> None:
