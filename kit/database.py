@@ -100,6 +100,8 @@ class Database:
             json_deserializer=msgspec.json.decode,
             connect_args=connect_args,
         )
+        self._pool_size = pool_size
+        self._dead = self.engine.dialect.loaded_dbapi.Error
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -111,9 +113,9 @@ class Database:
         assert_outside()
         token = _open.set(True)
         try:
-            async with self._sessions() as session, session.begin():
-                await self._acquire(session)
+            async with await self._begun() as session:
                 yield session
+                await session.commit()
         except TimeoutError as error:  # asyncpg's command_timeout
             raise DatabaseUnavailable from error
         except DBAPIError as error:
@@ -123,12 +125,28 @@ class Database:
         finally:
             _open.reset(token)
 
-    async def _acquire(self, session: AsyncSession) -> None:
-        """A connection, and BEGIN. An OSError here is the database's; one in the caller's body is the caller's own."""
-        try:
-            await _really_begin(session)
-        except (PoolTimeout, OSError) as error:
-            raise DatabaseUnavailable from error
+    async def _begun(self) -> AsyncSession:
+        """A session after its BEGIN. An OSError here is the database's; one in the caller's body is the caller's own.
+
+        After a restart of the server every idle connection of the pool is dead. A BEGIN that failed has done nothing,
+        so the next connection is tried, until they are used up.
+        """
+        for _ in range(self._pool_size + 1):
+            session = self._sessions()
+            try:
+                await _really_begin(session)
+            except (PoolTimeout, OSError) as error:
+                await session.close()
+                raise DatabaseUnavailable from error
+            except self._dead:
+                await (await session.connection()).invalidate()
+                await session.close()
+            except BaseException:
+                await session.close()
+                raise
+            else:
+                return session
+        raise DatabaseUnavailable
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -6,11 +6,13 @@ A key belongs to an actor and an operation. Two shapes:
           first has ended (at most `lock_timeout`), then gets the first answer; when the first was refused its key is
           gone with its rollback, so refusals are not kept.
 `through` the operation talks to the world in between. The key is committed before, the answer after. When the process
-          dies half way, the key is taken over after `TAKEOVER_S` and the operation runs again.
+          dies half way, the key is taken over after `TAKEOVER_S` and the operation runs again; when it ended without
+          knowing what came of it (a 5xx), at once. The first to finish has the answer that all get.
 """
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -21,8 +23,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from kit.database import Database, Table
-from kit.errors import Conflict, Unprocessable
+from kit.database import Database, DatabaseUnavailable, Table
+from kit.errors import Conflict, Problem, Unavailable, Unprocessable
 
 T = TypeVar("T")
 KEEP = timedelta(hours=73)
@@ -120,27 +122,44 @@ async def once(
     return answer
 
 
-async def through(db: Database, wish: Intent, now: datetime, work: Callable[[], Awaitable[T]], kind: type[T]) -> T:
+async def through(db: Database, wish: Intent, now: datetime, work: Callable[[bool], Awaitable[T]], kind: type[T]) -> T:
     """Run `work`, which talks to the world between its own transactions, and keep its answer; or return the one kept.
 
-    The key is committed before, the answer after; a refusal frees the key. When the process dies half way, the key is
-    taken over after `TAKEOVER_S` and `work` runs again: it must be written so that it may.
+    `work` is told whether it may have run before, half way or to an end nobody saw: it must be written so that it may.
 
     Raises `KeyReused` (422), or `StillRunning` (409) while the first request may still be at work.
     """
     async with db.begin() as session:
-        kept = None if await _claim(session, wish, now) else await _kept_or_taken_over(session, wish, now)
+        first = await _claim(session, wish, now)
+        kept = None if first else await _kept_or_taken_over(session, wish, now)
     if kept is not None:
         return msgspec.convert(kept, kind)
     try:
-        answer = await work()
-    except BaseException:
-        async with db.begin() as session:
-            await session.execute(delete(IdempotencyKey).where(*_where(wish), IdempotencyKey.answer.is_(None)))
+        answer = await work(not first)
+    except BaseException as error:
+        refused = isinstance(error, Problem) and not isinstance(error, Unavailable)
+        with suppress(DatabaseUnavailable):  # then it is taken over in a while
+            await _let_go(db, wish, now, refused=refused)
         raise
     async with db.begin() as session:
-        await _keep(session, wish, answer)
-    return answer
+        if await _keep(session, wish, answer):
+            return answer
+        kept = await session.scalar(select(IdempotencyKey.answer).where(*_where(wish)))
+    return answer if kept is None else msgspec.convert(kept, kind)
+
+
+async def _let_go(db: Database, wish: Intent, now: datetime, *, refused: bool) -> None:
+    """A refusal frees the key; with an unknown outcome it stays claimed for the same content, and may be tried at once.
+
+    Only our own claim: somebody may have taken it over.
+    """
+    ours = (*_where(wish), IdempotencyKey.answer.is_(None), IdempotencyKey.started_at == now)
+    async with db.begin() as session:
+        if refused:
+            await session.execute(delete(IdempotencyKey).where(*ours))
+        else:
+            stale = now - timedelta(seconds=TAKEOVER_S)
+            await session.execute(update(IdempotencyKey).where(*ours).values(started_at=stale))
 
 
 async def _kept_or_taken_over(session: AsyncSession, wish: Intent, now: datetime) -> Any | None:
@@ -155,8 +174,11 @@ async def _kept_or_taken_over(session: AsyncSession, wish: Intent, now: datetime
     return None
 
 
-async def _keep(session: AsyncSession, wish: Intent, answer: Any) -> None:
-    await session.execute(update(IdempotencyKey).where(*_where(wish)).values(answer=msgspec.to_builtins(answer)))
+async def _keep(session: AsyncSession, wish: Intent, answer: Any) -> bool:
+    """False when another one's answer is kept already."""
+    statement = update(IdempotencyKey).where(*_where(wish), IdempotencyKey.answer.is_(None))
+    kept = await session.execute(statement.values(answer=msgspec.to_builtins(answer)).returning(IdempotencyKey.key))
+    return kept.first() is not None
 
 
 async def sweep(session: AsyncSession, now: datetime) -> None:

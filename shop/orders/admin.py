@@ -114,7 +114,7 @@ async def ship_order(
 
         async def work() -> AdminOrderView:
             await parcels.ship(session, no, carrier=data.carrier, tracking_no=data.tracking_no, by=actor.label, at=now)
-            await _record(session, request, actor, "order.ship", no, now, carrier=data.carrier)
+            await _record(session, actor, "order.ship", no, now, carrier=data.carrier)
             return views.for_staff(await listing.get(session, no), now, language_of(request))
 
         return await idempotency.once(session, wish, now, work, AdminOrderView)
@@ -142,18 +142,17 @@ async def close_order(
 ) -> AdminOrderView:
     actor, now = actor_of(request), clock.now()
 
-    async def work() -> AdminOrderView:
-        await closing.cancel(db, gateway, payee, clock, no, by=actor.label, reason=data.reason)
+    async def work(again: bool) -> AdminOrderView:
+        await closing.cancel(db, gateway, payee, clock, no, by=actor.label, reason=data.reason, again=again)
         async with db.begin() as session:
-            await _record(session, request, actor, "order.close", no, now, reason=data.reason)
+            await _record(session, actor, "order.close", no, now, reason=data.reason)
         return await _view(request, db, clock, no)
 
     wish = idempotency.intent(actor.label, f"closeOrder:{no}", idempotency_key, data)
     return await idempotency.through(db, wish, now, work, AdminOrderView)
 
 
-async def _record(session: Any, request: Req, actor: Actor, action: str, no: str, at: datetime, **facts: Any) -> None:
-    request_id = request.scope.get("request_id")
+async def _record(session: Any, actor: Actor, action: str, no: str, at: datetime, **facts: Any) -> None:
     await audit.record(
         session,
         at=at,
@@ -161,7 +160,6 @@ async def _record(session: Any, request: Req, actor: Actor, action: str, no: str
         action=action,
         subject=("order", no),
         facts=facts,
-        request_id=str(request_id) if request_id else None,
     )
 
 

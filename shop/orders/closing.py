@@ -42,27 +42,28 @@ async def cancel(
     by: str,
     reason: str,
     member_id: int | None = None,
+    again: bool = False,
 ) -> None:
-    """Cancel an unpaid order for a member (`member_id`) or for staff.
+    """Cancel an unpaid order for a member (`member_id`) or for staff. `again`: this very wish may have been done before.
 
     Raises `OrderNotFound` (404), `OrderMoveRefused` (409), `AlreadyPaid` (409, and the payment is settled),
     `WeChatPayUnknown` (503: it will be closed as soon as WeChat answers).
     """
     async with db.begin() as session:
-        live = await _intend(session, no, member_id=member_id, by=by, reason=reason, at=clock.now())
+        order = await history.lock(session, no, member_id=member_id)
+        if again and order.state == OrderState.CANCELLED:
+            return
+        live = await _intend(session, order, by=by, reason=reason, at=clock.now())
     if live is not None and await asking.close(db, gateway, payee, clock, live) == PaymentState.RECEIVED:
         await _refuse_if_paid(db, no)
     await _finish(db, no, clock)
 
 
-async def _intend(
-    session: AsyncSession, no: str, *, member_id: int | None, by: str, reason: str, at: datetime
-) -> str | None:
+async def _intend(session: AsyncSession, order: Order, *, by: str, reason: str, at: datetime) -> str | None:
     """Move the order to `closing`, or to `cancelled` when nobody can have paid. The attempt that is to be closed."""
-    order = await history.lock(session, no, member_id=member_id)
     if order.state not in AWAITING:
         raise OrderMoveRefused(state=order.state)
-    statement = select(Payment.out_trade_no).where(Payment.payable == no, Payment.state.in_(LIVE))
+    statement = select(Payment.out_trade_no).where(Payment.payable == order.no, Payment.state.in_(LIVE))
     live = await session.scalar(statement)
     if order.state == OrderState.UNPAID:
         order.close_reason = reason

@@ -121,9 +121,9 @@ async def cancel_order(
     clock: NamedDependency[Clock],
     member: NamedDependency[SignedIn],
 ) -> OrderDetail:
-    async def work() -> OrderDetail:
-        reason = data.reason or "buyer"
-        await closing.cancel(db, gateway, payee, clock, no, by=member.label, reason=reason, member_id=member.member_id)
+    async def work(again: bool) -> OrderDetail:
+        by, reason, member_id = member.label, data.reason or "buyer", member.member_id
+        await closing.cancel(db, gateway, payee, clock, no, by=by, reason=reason, member_id=member_id, again=again)
         return await _view(request, db, clock, member, no)
 
     wish = idempotency.intent(member.label, f"cancelOrder:{no}", idempotency_key, data)
@@ -169,7 +169,7 @@ async def prepay_order(
     clock: NamedDependency[Clock],
     member: NamedDependency[SignedIn],
 ) -> PayParams:
-    async def work() -> PayParams:
+    async def work(_again: bool) -> PayParams:
         return await paying.prepay(db, gateway, payee, clock, member, no)
 
     wish = idempotency.intent(member.label, f"prepayOrder:{no}", idempotency_key, None)

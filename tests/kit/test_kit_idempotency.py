@@ -9,6 +9,7 @@ import pytest
 from kit import idempotency
 from kit.clock import ManualClock
 from kit.database import Database
+from kit.errors import Conflict, Unavailable
 from kit.idempotency import KeyReused, StillRunning, intent
 
 
@@ -40,23 +41,68 @@ async def test_key_order_does_not_matter_but_content_does(db: Database, clock: M
 
 
 async def test_a_refusal_frees_the_key(db: Database, clock: ManualClock) -> None:
-    async def refused() -> int:
-        raise ZeroDivisionError
+    async def refused(*_: bool) -> int:
+        raise Conflict
 
     wish = intent("member:1", "op", "key-00001", None)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(Conflict):
         async with db.begin() as session:
             await idempotency.once(session, wish, clock.now(), refused, int)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(Conflict):
         await idempotency.through(db, wish, clock.now(), refused, int)
     assert await _once(db, clock, None, []) == 1
+
+
+@pytest.mark.parametrize("outcome", [Unavailable, ZeroDivisionError])
+async def test_an_unknown_outcome_keeps_the_key_for_the_same_wish(
+    db: Database, clock: ManualClock, outcome: type[Exception]
+) -> None:
+    """What was begun may have been done: the next try is told so, and other content is still refused."""
+    told: list[bool] = []
+
+    async def lost(again: bool) -> int:
+        told.append(again)
+        raise outcome
+
+    async def done(again: bool) -> int:
+        told.append(again)
+        return 5
+
+    wish = intent("member:1", "op", "key-00001", None)
+    with pytest.raises(outcome):
+        await idempotency.through(db, wish, clock.now(), lost, int)
+    with pytest.raises(KeyReused):
+        await idempotency.through(db, intent("member:1", "op", "key-00001", 1), clock.now(), done, int)
+    assert await idempotency.through(db, wish, clock.now(), done, int) == 5
+    assert told == [False, True]
+
+
+async def test_two_at_it_after_a_takeover_answer_the_same(db: Database, clock: ManualClock) -> None:
+    """The first was slow, not dead: whoever finishes first has the answer that both give."""
+    wish = intent("member:1", "op", "key-00001", None)
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    async def slow(_again: bool) -> int:
+        entered.set()
+        await leave.wait()
+        return 1
+
+    async def quick(_again: bool) -> int:
+        return 2
+
+    first = asyncio.create_task(idempotency.through(db, wish, clock.now(), slow, int))
+    await entered.wait()
+    clock.advance(timedelta(seconds=idempotency.TAKEOVER_S + 1))
+    assert await idempotency.through(db, wish, clock.now(), quick, int) == 2
+    leave.set()
+    assert await first == 2
 
 
 async def test_through_is_kept_and_in_flight_is_409(db: Database, clock: ManualClock) -> None:
     wish = intent("member:1", "op", "key-00001", None)
     entered, leave = asyncio.Event(), asyncio.Event()
 
-    async def slow() -> int:
+    async def slow(_again: bool) -> int:
         entered.set()
         await leave.wait()
         return 7
@@ -81,7 +127,8 @@ async def test_a_key_left_by_a_dead_process_is_taken_over(db: Database, clock: M
         clock.now(),
     )
 
-    async def work() -> int:
+    async def work(again: bool) -> int:
+        assert again
         return 3
 
     with pytest.raises(StillRunning):
