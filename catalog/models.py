@@ -35,9 +35,9 @@ MOVES: dict[ProductStatus, frozenset[ProductStatus]] = {
 
 
 class IllegalProductMove(Conflict):
-    """A product that is {status} cannot become {wanted}."""
+    """A product that is {state} cannot become {wanted}."""
 
-    zh = "商品当前状态（{status}）不能变为 {wanted}"
+    zh = "商品当前状态（{state}）不能变为 {wanted}"
 
 
 class Category(Table):
@@ -108,7 +108,7 @@ class Product(Table):
     def move(self, to: ProductStatus) -> None:
         """Raises `IllegalProductMove`."""
         if to not in MOVES[ProductStatus(self.status)]:
-            raise IllegalProductMove(status=self.status, wanted=to.value)
+            raise IllegalProductMove(state=self.status, wanted=to.value)
         self.status = to.value
 
 

@@ -58,13 +58,13 @@ def _answer(
     request: Request[Any, Any, Any], status: int, code: str, title: str, facts: dict[str, Any]
 ) -> Response[dict[str, Any]]:
     body = {
+        **_camelled(facts),  # first: a fact that is called `title` or `status` does not take the place of ours
         "type": "about:blank",
         "title": title,
         "status": status,
         "code": code,
         "detail": title,
         "requestId": request.scope.get("request_id", ""),
-        **_camelled(facts),
     }
     return Response(
         body, status_code=status, media_type=MediaType.JSON, headers={"content-type": "application/problem+json"}

@@ -43,6 +43,17 @@ async def refused() -> None:
     raise SoldOut(left_over=3)
 
 
+class Draft(Conflict):
+    """“{title}” is {status}."""
+
+    zh = "“{title}”的状态是 {status}"
+
+
+@get("/draft")
+async def draft() -> None:
+    raise Draft(title="tea", status="draft", price_fen=3)
+
+
 @get("/broken")
 async def broken() -> None:
     raise RuntimeError("phone 13812345678")
@@ -51,7 +62,7 @@ async def broken() -> None:
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     app = Litestar(
-        [echo, listing, refused, broken],
+        [echo, listing, refused, draft, broken],
         request_class=StrictRequest,
         exception_handlers=problems.HANDLERS,
         middleware=[Traffic],
@@ -139,6 +150,11 @@ async def test_facts_in_both_languages(http: httpx.AsyncClient) -> None:
     }
     english = await http.get("/refused", headers={"accept-language": "en-GB"})
     assert english.json()["title"] == "Only 3 left."
+
+
+async def test_a_fact_takes_no_members_place(http: httpx.AsyncClient) -> None:
+    answer = (await http.get("/draft", headers={"accept-language": "en"})).json()
+    assert (answer["title"], answer["status"], answer["priceFen"]) == ("“tea” is draft.", 409, 3)
 
 
 async def test_a_bug_is_a_500_without_its_words(http: httpx.AsyncClient) -> None:
