@@ -48,15 +48,13 @@ _WRITES = (*STAFF, *BODY, UnknownCategory, DuplicateCode)
 async def _record(
     session: AsyncSession, request: Req, at: datetime, action: str, subject: tuple[str, Any], **facts: Any
 ) -> None:
-    label, request_id = actor_of(request).label, request.scope.get("request_id")
     await audit.record(
         session,
         at=at,
-        actor=label,
+        actor=actor_of(request).label,
         action=action,
         subject=subject,
         facts=facts,
-        request_id=request_id if isinstance(request_id, str) else None,
     )
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import Identity, Index, insert
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,9 +36,11 @@ async def record(
     action: str,
     subject: tuple[str, str | int],
     facts: dict[str, Any] | None = None,
-    request_id: str | None = None,
 ) -> None:
-    """Append one entry in the caller's transaction. `subject` is its kind and its id or no."""
+    """Append one entry in the caller's transaction. `subject` is its kind and its id or no.
+
+    The request's id is taken from the log's context.
+    """
     kind, which = subject
     await session.execute(
         insert(AuditEntry).values(
@@ -47,6 +50,6 @@ async def record(
             subject_kind=kind,
             subject=str(which),
             facts=facts or {},
-            request_id=request_id,
+            request_id=structlog.contextvars.get_contextvars().get("request_id"),
         )
     )

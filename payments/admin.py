@@ -207,7 +207,6 @@ async def resolve_exception(
             actor=actor.label,
             action="payment_exception.resolve",
             subject=("payment_exception", case.id),
-            request_id=request.scope.get("request_id"),  # type: ignore[arg-type]
         )
 
 

@@ -21,6 +21,7 @@ from catalog import stock
 from kit.clock import FollowedClock
 from kit.database import Database
 from shop import invariants
+from shop.admin import staff
 from shop.worker import Worker
 
 ROOT = Path(__file__).parent.parent
@@ -181,6 +182,26 @@ class Buyer:
         return str((await self.get(f"/orders/{no}")).json()["state"])
 
 
+class Operator:
+    """A member of the staff with a token."""
+
+    def __init__(self, shop: "Shop", token: str) -> None:
+        self.shop = shop
+        self.headers = {"authorization": f"Bearer {token}"}
+
+    async def get(self, path: str, **params: Any) -> httpx.Response:
+        return await self.shop.http.get(f"/admin/v1{path}", headers=self.headers, params=params)
+
+    async def post(self, path: str, body: Any = None, *, key: str | None = None) -> httpx.Response:
+        headers = {**self.headers, "idempotency-key": key or secrets.token_hex(8)}
+        return await self.shop.http.post(f"/admin/v1{path}", headers=headers, json=body)
+
+    async def refund(self, no: str, lines: dict[str, int], *, key: str | None = None, **more: Any) -> httpx.Response:
+        """Refund pieces of lines, by the line's id."""
+        wish = {"reason": "少发", "lines": [{"lineId": k, "quantity": n} for k, n in lines.items()], **more}
+        return await self.post(f"/orders/{no}/refunds", wish, key=key)
+
+
 class Shop:
     """The shop over ASGI, its database, its worker, and WeChat around it."""
 
@@ -248,6 +269,13 @@ class Shop:
             await stock.receive(session, wants, reason="initial", ref="", actor="test", at=at)
             await stock.open_rows(session, skus)
         return skus
+
+    async def operator(self) -> "Operator":
+        """The manager of a shop that had nobody yet."""
+        async with self.db.begin() as session:
+            password = await staff.ensure_operator(session, self.world.clock.now())
+        answer = await self.http.post("/admin/v1/sign-in", json={"login": "admin", "password": password})
+        return Operator(self, answer.json()["accessToken"])
 
     async def notify(self, letter: Letter | None = None, **changed: str) -> httpx.Response:
         """Deliver a notification to the shop, some of its headers changed."""

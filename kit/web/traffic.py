@@ -73,6 +73,8 @@ def _observe(scope: Any, status: int, seconds: float) -> None:
     if operation in _QUIET:
         return
     facts = {"problem": scope["problem"]} if "problem" in scope else {}
+    if "no" in (scope.get("path_params") or {}):
+        facts["order"] = scope["path_params"]["no"]
     log.info(
         "request",
         method=scope["method"],

@@ -37,6 +37,7 @@ def guarded(routes: Iterable[Any], db: Database, clock: Clock) -> list[Router]:
             staff = await sessions.who(session, token, clock.now())
         actor = Actor(kind="staff", id=staff.id, name=staff.name, permissions=PERMISSIONS[staff.role])
         connection.scope["actor"] = actor  # type: ignore[typeddict-unknown-key]
+        structlog.contextvars.bind_contextvars(staff=actor.id)
         structlog.contextvars.bind_contextvars(actor=actor.label)
 
     behind = [*controllers.ROUTES, *routes]

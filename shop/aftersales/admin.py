@@ -107,7 +107,6 @@ async def refund_order(
                 by=actor.label,
                 at=now,
             )
-            request_id = request.scope.get("request_id")
             await audit.record(
                 session,
                 at=now,
@@ -115,7 +114,6 @@ async def refund_order(
                 action="order.refund",
                 subject=("order", no),
                 facts={"after_sale": sale.no, "amount_fen": sale.amount_fen},
-                request_id=str(request_id) if request_id else None,
             )
             return await _view(session, sale, no)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from litestar import Request
 from litestar.di import NamedDependency
 
@@ -23,4 +24,6 @@ def bearer(request: Request[Any, Any, Any]) -> str:
 
 async def signed_in(request: Request[Any, Any, Any], member_sessions: NamedDependency[Sessions]) -> SignedIn:
     """Provides `member: NamedDependency[SignedIn]`. Raises `SignInNeeded` (401)."""
-    return await member_sessions.who(bearer(request))
+    member = await member_sessions.who(bearer(request))
+    structlog.contextvars.bind_contextvars(member=member.member_id)
+    return member

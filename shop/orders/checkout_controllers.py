@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import structlog
 from litestar import Request, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
@@ -98,6 +99,7 @@ async def place_order(
 
             async def work() -> OrderDetail:
                 order = await checkout.place(session, member, _wish(data), data.expected_pay_fen, now)
+                structlog.contextvars.bind_contextvars(order=order.no)
                 return views.detail(await listing.get(session, order.no), now, language)
 
             return await idempotency.once(session, wish, now, work, OrderDetail)

@@ -1,5 +1,11 @@
 """Nothing secret or personal in a log line."""
 
+import json
+
+import pytest
+from cast import Shop
+
+from kit import log
 from kit.log import redact
 
 CANARIES = {
@@ -25,3 +31,21 @@ def test_numbers_of_orders_stay_readable() -> None:
         "order": "D0UGs4kNq1234567890",
         "ms": 1.5,
     }
+
+
+async def test_one_canonical_line_says_who_and_which_order(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    log.configure(level="info")
+    try:
+        buyer = await shop.buyer("alice")
+        (sku,) = await shop.stocked(5)
+        no = await buyer.order({sku: 1})
+        capfd.readouterr()
+        answer = await buyer.get(f"/orders/{no}")
+        lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    finally:
+        log.configure(level="warning")
+    (line,) = [line for line in lines if line["event"] == "request"]
+    assert (line["operation"], line["order"], line["status"]) == ("getOrder", no, 200)
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert isinstance(line["member"], int)
+    assert line["ms"] > 0

@@ -1,32 +1,13 @@
 """Refunds by line: to the fen, never twice, never more than was paid."""
 
 import asyncio
-import secrets
-from typing import Any
 
-import httpx
 import pytest
 from cast import Buyer, Shop
 
 from payments import refunds
 from payments.trades import RefundTrade
 from payments.wechatpay.gateway import Unknown
-from shop.admin import staff
-
-
-async def _operator(shop: Shop) -> dict[str, str]:
-    async with shop.db.begin() as session:
-        password = await staff.ensure_operator(session, shop.world.clock.now())
-    answer = await shop.http.post("/admin/v1/sign-in", json={"login": "admin", "password": password})
-    return {"authorization": f"Bearer {answer.json()['accessToken']}"}
-
-
-async def _refund(
-    shop: Shop, who: dict[str, str], no: str, lines: dict[str, int], *, key: str | None = None, **more: Any
-) -> httpx.Response:
-    body = {"reason": "少发", "lines": [{"lineId": k, "quantity": n} for k, n in lines.items()], **more}
-    headers = {**who, "idempotency-key": key or secrets.token_hex(8)}
-    return await shop.http.post(f"/admin/v1/orders/{no}/refunds", json=body, headers=headers)
 
 
 async def _paid(shop: Shop, price_fen: int, quantity: int) -> tuple[Buyer, str, str, int]:
@@ -46,11 +27,11 @@ async def _finish(shop: Shop, times: int = 1) -> None:
 
 
 async def test_one_piece_before_shipping_goes_back_on_sale(shop: Shop) -> None:
-    operator = await _operator(shop)
+    operator = await shop.operator()
     buyer, no, line, sku = await _paid(shop, 10_001, 3)
-    answer = await _refund(shop, operator, no, {line: 1}, key="refund-once")
+    answer = await operator.refund(no, {line: 1}, key="refund-once")
     assert (answer.status_code, answer.json()["amountFen"], answer.json()["restock"]) == (201, 10_001, True)
-    again = await _refund(shop, operator, no, {line: 1}, key="refund-once")
+    again = await operator.refund(no, {line: 1}, key="refund-once")
     assert again.text == answer.text
     assert await shop.stock(sku) == (8, 0, 2)
     await _finish(shop)
@@ -59,30 +40,30 @@ async def test_one_piece_before_shipping_goes_back_on_sale(shop: Shop) -> None:
 
 
 async def test_all_of_it_in_pieces_is_exactly_what_was_paid(shop: Shop) -> None:
-    operator = await _operator(shop)
+    operator = await shop.operator()
     buyer, no, line, sku = await _paid(shop, 3333, 3)
     total = (await buyer.get(f"/orders/{no}")).json()["totalFen"]
     amounts = []
     for _ in range(3):
-        amounts.append((await _refund(shop, operator, no, {line: 1})).json()["amountFen"])
+        amounts.append((await operator.refund(no, {line: 1})).json()["amountFen"])
         await _finish(shop)
     order = (await buyer.get(f"/orders/{no}")).json()
     assert (sum(amounts), order["state"], order["refundedFen"]) == (total, "refunded", total)
     assert await shop.stock(sku) == (10, 0, 0)
-    more = await _refund(shop, operator, no, {line: 1})
+    more = await operator.refund(no, {line: 1})
     assert (more.status_code, more.json()["code"]) == (422, "more_than_ordered")
 
 
 async def test_two_operators_at_once_do_not_refund_twice(shop: Shop) -> None:
-    operator = await _operator(shop)
+    operator = await shop.operator()
     _, no, line, _ = await _paid(shop, 5000, 1)
-    answers = await asyncio.gather(*(_refund(shop, operator, no, {line: 1}) for _ in range(4)))
+    answers = await asyncio.gather(*(operator.refund(no, {line: 1}) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [201, 422, 422, 422]
     assert await shop.sql.fetchval("SELECT count(*) FROM refund") == 1
 
 
 async def test_what_cannot_be_refunded_is_named(shop: Shop) -> None:
-    operator = await _operator(shop)
+    operator = await shop.operator()
     buyer, no, line, sku = await _paid(shop, 5000, 1)
     unpaid = await buyer.order({sku: 1})
     for which, lines, more, code in (
@@ -92,16 +73,16 @@ async def test_what_cannot_be_refunded_is_named(shop: Shop) -> None:
         (no, {}, {}, "nothing_to_refund"),
         (unpaid, {line: 1}, {}, "not_paid"),
     ):
-        answer = await _refund(shop, operator, which, lines, **more)
+        answer = await operator.refund(which, lines, **more)
         assert answer.json()["code"] == code, answer.text
     for quantity in (0, -1, 1.5, "1"):
-        assert (await _refund(shop, operator, no, {line: quantity})).status_code == 400  # type: ignore[dict-item]
+        assert (await operator.refund(no, {line: quantity})).status_code == 400  # type: ignore[dict-item]
 
 
 async def test_a_lost_answer_is_asked_for_with_the_same_number(shop: Shop) -> None:
-    operator = await _operator(shop)
+    operator = await shop.operator()
     buyer, no, line, _ = await _paid(shop, 5000, 2)
-    await _refund(shop, operator, no, {line: 1})
+    await operator.refund(no, {line: 1})
     shop.world.faults(method="POST", path=".*/refunds", times=1, effect="500_after")
     (number,) = [row["out_refund_no"] for row in await shop.sql.fetch("SELECT out_refund_no FROM refund")]
     with pytest.raises(Unknown):
@@ -116,9 +97,9 @@ async def test_a_lost_answer_is_asked_for_with_the_same_number(shop: Shop) -> No
 
 
 async def test_a_refund_that_wechat_closes_frees_what_was_claimed(shop: Shop) -> None:
-    operator = await _operator(shop)
+    operator = await shop.operator()
     buyer, no, line, _ = await _paid(shop, 5000, 2)
-    await _refund(shop, operator, no, {line: 1}, restock=False)
+    await operator.refund(no, {line: 1}, restock=False)
     number = await shop.sql.fetchval("SELECT out_refund_no FROM refund")
     await shop.run_jobs()
     shop.world.tell(f"refunds/{number}/state", status="CLOSED")
@@ -126,14 +107,14 @@ async def test_a_refund_that_wechat_closes_frees_what_was_claimed(shop: Shop) ->
     order = (await buyer.get(f"/orders/{no}")).json()
     assert (order["refundedFen"], order["lines"][0]["refundedQuantity"]) == (0, 0)
     assert await shop.sql.fetchval("SELECT kind FROM payment_exception") == "refund_closed"
-    assert (await _refund(shop, operator, no, {line: 1})).status_code == 201
+    assert (await operator.refund(no, {line: 1})).status_code == 201
 
 
 async def test_news_that_overtakes_the_answer_is_no_exception(shop: Shop) -> None:
     """SUCCESS is heard before the request's own answer (PROCESSING) is written down."""
-    operator = await _operator(shop)
+    operator = await shop.operator()
     _, no, line, _ = await _paid(shop, 5000, 1)
-    await _refund(shop, operator, no, {line: 1})
+    await operator.refund(no, {line: 1})
     await _finish(shop)
     number = await shop.sql.fetchval("SELECT out_refund_no FROM refund")
     async with shop.db.begin() as session:
