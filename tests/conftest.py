@@ -24,7 +24,7 @@ from shop.worker import Worker
 
 @pytest.fixture(scope="session", autouse=True)
 def _log() -> None:
-    log.configure(level="warning")
+    log.configure(level="info")
 
 
 @pytest.fixture(scope="session")
