@@ -1,4 +1,20 @@
 """Money in, money back: WeChat Pay charges, notifications, refunds. Knows no order and no member.
 
-What a payment is for is an opaque text, `payable`; who must be told implements `payments.ports.Payee`.
+What a payment is for is an opaque text, `payable`; who must be told implements `ports.Payee`.
+
+A notification, from the wire to the order
+    `controllers.receive_pay_notice` takes the raw bytes → `wechatpay.notification.verify` (freshness, serial, signature)
+    and `wechatpay.keyring.open`, without the database → `notices.receive`: transaction 1 writes it down, transaction 2
+    (`notices.handle`) applies it → `settlement.settle` locks the payment, compares account, amount and currency, marks it
+    received → `Payee.paid` takes the money for the order, or declines, and then the refund and its case are written right
+    there → 204. If transaction 2 fails the answer is a 500; WeChat repeats, and the worker retries what is written down.
+
+A refund, from the wish to the buyer
+    `refunds.request` claims the amount on the payment, writes the intent and promises the job, in the caller's
+    transaction → `refunds.submit` (the job) asks WeChat, by query first if it was tried before → `refunds.learn` takes over
+    what WeChat says, from an answer, a notification or the worker's own question, and tells `Payee.refunded` at the end.
+
+Context: nine well-known shops either keep money that arrives late or believe what they are told. Decision: every payment
+received is applied to exactly one payable, or has its refund written in the same transaction. Consequence: `settle` is
+the only way in, whoever brings the news. Alternative: a bus of events; it loses what fails half way.
 """
