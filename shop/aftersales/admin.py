@@ -34,7 +34,9 @@ from shop.orders import listing
 from shop.orders.history import OrderNotFound
 
 Req = Request[Any, Any, Any]
-Reason = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)")]
+Reason = Annotated[
+    str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$(?!\n)")
+]
 
 
 class RefundedLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
