@@ -32,6 +32,8 @@ TABLES = frozenset({"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_
 _MAX_ATTEMPTS = 12
 _FIRST_DELAY = timedelta(seconds=2)
 _LONGEST_DELAY = timedelta(minutes=10)
+_LEASE = timedelta(seconds=15)
+"""A job whose worker has been silent for so long is taken by another one."""
 
 
 def install_statements() -> str:
@@ -114,7 +116,7 @@ async def work(direct_url: str, handlers: dict[str, Handler], *, started: Callab
                 partial(_run, name, handler)
             )
         started(queuer)
-        await queuer.run(dequeue_timeout=timedelta(seconds=5))
+        await queuer.run(dequeue_timeout=timedelta(seconds=5), heartbeat_timeout=_LEASE)
     finally:
         await connection.close(timeout=2)
 

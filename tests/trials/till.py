@@ -15,7 +15,7 @@ ADDRESS = {
     "district": "南山区",
     "detail": "科技园二路2号",
 }
-_TRANSIENT = {409, 429, 500, 502, 503, 504}
+_TRANSIENT = {409, 429, 503}
 
 
 OPEN: list[httpx.Client] = []
@@ -40,7 +40,14 @@ class Client:
         return self._once("POST", path, body, key or secrets.token_hex(12), None)
 
     def until_answered(
-        self, method: str, path: str, body: Any = None, *, params: Any = None, patience_s: float = 60
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Any = None,
+        patience_s: float = 60,
+        on_loss: Callable[[], None] | None = None,
     ) -> httpx.Response:
         """The same wish with the same key, again and again, until it is done or refused for good."""
         key, until = secrets.token_hex(12), time.monotonic() + patience_s
@@ -49,8 +56,9 @@ class Client:
                 answer = self._once(method, path, body, key, params)
             except httpx.TransportError:
                 answer = None
-            passing = answer is None or (answer.status_code in _TRANSIENT and "retry-after" in answer.headers)
-            if not passing and answer is not None and answer.status_code != 500:
+                if on_loss is not None:
+                    on_loss()
+            if answer is not None and not (answer.status_code in _TRANSIENT and "retry-after" in answer.headers):
                 return answer
             assert time.monotonic() < until, f"{method} {path}: {answer.text if answer is not None else 'no answer'}"
             self.turn += 1
