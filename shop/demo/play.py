@@ -60,10 +60,9 @@ async def _audit(database_url: str) -> bool:
     finally:
         await connection.close()
     _say("Audit in SQL:")
-    _say(
-        f"  money in ¥{yuan(money['received_fen'])} = owed for goods ¥{yuan(money['owed_fen'])}"
-        f" + back ¥{yuan(money['back_fen'])} + held for a decision ¥{yuan(money['held_fen'])}"
-    )
+    held = f" + held for a decision ¥{yuan(money['held_fen'])}" if money["held_fen"] else ""
+    parts = f"owed for goods ¥{yuan(money['owed_fen'])} + back ¥{yuan(money['back_fen'])}{held}"
+    _say(f"  money in ¥{yuan(money['received_fen'])} = {parts}")
     for name in invariants.QUERIES:
         _say(f"  {'✗' if name in broken else '✓'} {name}")
     for name, rows in broken.items():
