@@ -21,6 +21,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=int(os.environ.get("SANDBOX_PORT", "8001")))
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--key-mode", choices=["public_key", "certificate", "both"], help="kept for later starts")
+    # Pay at another gateway, with that account's appid, and only the platform here: then we are that Mini Program.
+    ours = not os.environ.get("WECHAT_API_URL")
+    parser.add_argument("--app-id", default=os.environ.get("WECHAT_APP_ID") if ours else None)
+    parser.add_argument("--app-secret", default=os.environ.get("WECHAT_APP_SECRET") if ours else None)
     options = parser.parse_args()
     os.umask(0o077)
     folder = options.data_dir.resolve()
@@ -32,7 +36,8 @@ def main() -> None:
         from sandbox.server import serve  # noqa: PLC0415 - a mistake in the arguments is told before the slow imports
 
         print(f"sandbox: http://{options.host}:{options.port}/phone  settings: {folder}/merchant.env", flush=True)
-        asyncio.run(serve(folder, options.host, options.port, options.key_mode))
+        names = {"app_id": options.app_id, "app_secret": options.app_secret}
+        asyncio.run(serve(folder, options.host, options.port, options.key_mode, **names))
 
 
 def _take(lock: IO[str], folder: Path) -> None:

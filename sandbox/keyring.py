@@ -53,12 +53,14 @@ class Keyring:
         return f"{self.platform_certificate.serial_number:040X}"
 
 
-def keep(folder: Path) -> Keyring:
-    """Load the keys of ``folder``, or make them there."""
+def keep(folder: Path, *, app_id: str | None = None, app_secret: str | None = None) -> Keyring:
+    """Load the keys of ``folder``, or make them there. A given appid or AppSecret stands in for the one made here."""
     if not (folder / "identity.json").exists():  # written last: a start that was cut short begins again
         _make(folder)
+    identity = msgspec.json.decode((folder / "identity.json").read_bytes(), type=Identity)
+    given = {name: value for name, value in (("app_id", app_id), ("app_secret", app_secret)) if value}
     return Keyring(
-        identity=msgspec.json.decode((folder / "identity.json").read_bytes(), type=Identity),
+        identity=msgspec.structs.replace(identity, **given),
         merchant=_private(folder / "merchant_key.pem"),
         merchant_certificate=_certificate(folder / "merchant_cert.pem"),
         public_key=_private(folder / "wechatpay_key.pem"),

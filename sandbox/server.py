@@ -16,10 +16,18 @@ GRACE_S = 0.5
 """How long requests under way are waited for when the program is asked to end."""
 
 
-async def serve(folder: Path, host: str, port: int, key_mode: str | None) -> None:
+async def serve(
+    folder: Path,
+    host: str,
+    port: int,
+    key_mode: str | None,
+    *,
+    app_id: str | None = None,
+    app_secret: str | None = None,
+) -> None:
     """Serve until SIGTERM, SIGINT or the parent's end."""
     reachable = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
-    world = open_world(folder, f"http://{reachable}:{port}")
+    world = open_world(folder, f"http://{reachable}:{port}", app_id=app_id, app_secret=app_secret)
     if key_mode is not None:
         world.knobs.key_mode = key_mode  # type: ignore[assignment]  # argparse has checked the choice
         world.keep_knobs()

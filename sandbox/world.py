@@ -35,13 +35,13 @@ class World:
         self.changed.set()
 
 
-def open_world(folder: Path, base_url: str) -> World:
+def open_world(folder: Path, base_url: str, *, app_id: str | None = None, app_secret: str | None = None) -> World:
     """Enter the world that lives in ``folder``, making it when there is none yet."""
     db = Database(folder / "state.sqlite3")
     return World(
         folder=folder,
         base_url=base_url,
-        keys=keyring.keep(folder),
+        keys=keyring.keep(folder, app_id=app_id, app_secret=app_secret),
         clock=Clock(folder / "clock"),
         db=db,
         knobs=knobs.load(db),

@@ -137,3 +137,15 @@ def test_defaults_come_from_the_environment(tmp_path) -> None:
     command = [sys.executable, "-m", "sandbox", "--help"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment).stdout
     assert "here/sandbox" in "".join(shown.split())
+
+
+def test_it_can_be_another_mini_program(new_box, monkeypatch) -> None:
+    """Pay at an independent gateway under its own appid, the platform here: the appid is taken from the environment."""
+    monkeypatch.setenv("WECHAT_APP_ID", "wxabcdefabcdefabcd")
+    monkeypatch.delenv("WECHAT_API_URL", raising=False)
+    box = new_box()
+    assert box.env["WECHAT_APP_ID"] == "wxabcdefabcdefabcd"
+    code = box.lever("codes", {"kind": "login", "user": "alice"})["code"]
+    query = {"appid": "wxabcdefabcdefabcd", "secret": box.env["WECHAT_APP_SECRET"], "js_code": code}
+    answer = box.http.get("/sns/jscode2session", params={**query, "grant_type": "authorization_code"})
+    assert "openid" in answer.json()
