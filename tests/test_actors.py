@@ -221,6 +221,8 @@ def test_other_methods_and_spellings_lead_nowhere(
     for other in {"GET", "POST", "PUT", "DELETE", "PATCH", "TRACE"} - known:
         answer = scene.shop.ask(other, url, token, None)
         assert answer.status_code in {404, 405}, (other, answer.text)
+        if answer.status_code == 405:
+            assert known <= set(answer.headers["allow"].split(", "))
     head, _, last = url.rpartition("/")
     for spelling in (f"{url}/x/y", f"{head}//{last}x", f"{url};x", url.upper(), f"{head}/%2e%2e/{last}/x", f"{url}%00"):
         answer = scene.shop.ask(method, spelling, token, body_of(operation))

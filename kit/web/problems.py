@@ -103,8 +103,9 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[A
     title = _HTTP_ZH.get(status, "请求不正确") if language_of(request) == "zh" else code.replace("_", " ").capitalize()
     request.scope["problem"] = code  # type: ignore[typeddict-unknown-key]
     answer = _answer(request, status, code, title, {})
-    if allow := (error.headers or {}).get("Allow"):
-        answer.headers["allow"] = allow
+    for name, value in (error.headers or {}).items():
+        if name.lower() == "allow":
+            answer.headers["allow"] = value
     return answer
 
 

@@ -168,5 +168,6 @@ async def test_unknown_paths_methods_and_parameters(http: httpx.AsyncClient) -> 
     assert (await http.get("/nothing")).json()["code"] == "not_found"
     wrong = await http.delete("/echo")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
+    assert "POST" in wrong.headers["allow"]
     for limit in ("0", "101", "x", "1.5", "9" * 30):
         assert (await http.get("/list", params={"limit": limit})).status_code == 400, limit
