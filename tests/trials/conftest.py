@@ -1,9 +1,15 @@
 """Trials: faults, lies and races against real processes."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 import till
+from battle import Battle
+from cast import World
+
+from dev.postgres import Cluster
+from shop import schema
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -11,3 +17,18 @@ def _doors_closed() -> Iterator[None]:
     yield
     while till.OPEN:
         till.OPEN.pop().close()
+
+
+@pytest.fixture(scope="session")
+def battle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Battle]:
+    """Two that serve, two that work, a simulated WeChat and a database, all in processes of their own."""
+    folder = tmp_path_factory.mktemp("battle")
+    world = World(folder / "sandbox")
+    try:
+        with Cluster(folder / "pg") as cluster:
+            asyncio.run(schema.migrate(cluster.owner_url(), "shop_app"))
+            made = Battle(folder, cluster, world)
+            yield made
+            made.stop()
+    finally:
+        world.stop()

@@ -1,40 +1,18 @@
 """Processes die in the middle of it, the clients try again with the same keys: no order is lost, no fen is astray."""
 
-import asyncio
 import os
 import random
 import signal
 import threading
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
 from battle import Battle, crowd, joined
-from cast import World
 from processes import Part, name
 from till import until
 
 from dev.postgres import Cluster
-from shop import schema
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    made = World(tmp_path_factory.mktemp("battle") / "sandbox")
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def battle(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Battle]:
-    folder = tmp_path_factory.mktemp("field")
-    with Cluster(folder / "pg") as cluster:
-        asyncio.run(schema.migrate(cluster.owner_url(), "shop_app"))
-        made = Battle(folder, cluster, world)
-        yield made
-        made.stop()
 
 
 class Purchases:
@@ -42,12 +20,13 @@ class Purchases:
 
     def __init__(self, battle: Battle, times: int) -> None:
         self.battle, self.times = battle, times
+        self.buyers = [battle.buyer(name("killed"), number % 2) for number in range(6)]
         self.acknowledged: list[str] = []
         self.paid: list[str] = []
 
     def act(self, number: int) -> None:
         choose = random.Random(number)
-        buyer = self.battle.buyer(name("killed"), number % 2)
+        buyer = self.buyers[number]
         sku = buyer.some_sku(30)["id"]
         for _ in range(self.times):
             no = buyer.order(sku)["no"]
@@ -103,6 +82,7 @@ def test_postgres_is_killed_under_load(battle: Battle) -> None:
         threading.Event().wait(0.6)
         assert any(thread.is_alive() for thread in threads), "nobody was there to be hurt"
         _crash(battle.cluster, how)
+    battle.world.skip(seconds=31)  # a key whose release was lost is free after that
     joined(threads)
     battle.heal()
     battle.verdict(before + purchases.acknowledged)
@@ -121,9 +101,7 @@ def _crash(cluster: Cluster, how: signal.Signals) -> None:
 
 SERVING = [
     ("kit.idempotency:_keep:before:1", "place"),
-    ("payments.wechatpay.gateway:Gateway.create_jsapi:before:1", "prepay"),
     ("payments.wechatpay.gateway:Gateway.create_jsapi:after:1", "prepay"),
-    ("payments.wechatpay.gateway:Gateway.close:before:1", "cancel"),
     ("payments.wechatpay.gateway:Gateway.close:after:1", "cancel"),
     ("shop.orders.closing:_finish:before:1", "cancel"),
     ("payments.notices:handle:before:1", "pay"),
@@ -155,6 +133,7 @@ def test_the_api_dies_between_two_steps(battle: Battle) -> None:
         assert prepaid.status_code == 200, (spec, prepaid.text)
         if what == "pay":
             battle.pay(answer_number(battle, no))
+            later()
             buyer.becomes(no, "paid", patience_s=60)
         else:
             cancelled = buyer.until_answered("POST", f"/api/v1/orders/{no}/cancel", {}, on_loss=later)
