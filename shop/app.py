@@ -98,6 +98,19 @@ def _admin_routes() -> list[Any]:
     ]
 
 
+def _routes(settings: Settings, db: Database, clock: Clock) -> list[Any]:
+    return [
+        health.healthz,
+        health.readyz,
+        health.metrics,
+        docs.assets(),
+        catalog.controllers.media_router(settings.data_dir / "media"),
+        Router("/api/v1", route_handlers=_api_routes()),
+        *admin_router.guarded(_admin_routes(), db, clock),
+        Router("/wechat", route_handlers=payments.controllers.ROUTES, tags=["wechat"]),
+    ]
+
+
 def platform_of(settings: Settings, db: Database, clock: Clock) -> Platform:
     account = settings.wechat
     client = outside_client(account.url)
@@ -178,24 +191,14 @@ def create_app(
         "member_sessions": Sessions(db, clock),
         "passwords": passwords or Passwords(),
     }
-    routes: list[Any] = [
-        health.healthz,
-        health.readyz,
-        health.metrics,
-        docs.assets(),
-        catalog.controllers.media_router(settings.data_dir / "media"),
-        Router("/api/v1", route_handlers=_api_routes()),
-        *admin_router.guarded(_admin_routes(), db, clock),
-        Router("/wechat", route_handlers=payments.controllers.ROUTES, tags=["wechat"]),
-    ]
-    return Litestar(
+    routes = _routes(settings, db, clock)
+    app = Litestar(
         route_handlers=routes,
         dependencies={
             **{name: Provide(_given(thing), sync_to_thread=False) for name, thing in world.items()},
             "member": Provide(signed_in),
         },
         exception_handlers=problems.HANDLERS,
-        middleware=[Traffic],
         request_class=StrictRequest,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=docs.openapi("WeChat shop", _version(), _DESCRIPTION, _TAGS, routes),
@@ -203,6 +206,8 @@ def create_app(
         debug=False,
         logging_config=None,
     )
+    app.asgi_handler = Traffic(app.asgi_handler)  # around the routing too: what fits no route also has an id and a line
+    return app
 
 
 def _given(thing: Any) -> Any:
