@@ -32,3 +32,22 @@ def battle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Battle]:
             made.stop()
     finally:
         world.stop()
+
+
+@pytest.fixture
+def quiet(wechat_world: World) -> Iterator[None]:
+    """No news of an earlier test is on its way when this one begins, and none of this one's when it is over."""
+    _hush(wechat_world)
+    yield
+    _hush(wechat_world)
+
+
+def _hush(world: World) -> None:
+    world.heal()
+    world.tell("delivery", mode="normal")
+    world.skip(seconds=5)  # refunds that are under way end
+    listed = "/_sandbox/notifications"
+    till.until(
+        "the post is out",
+        lambda: not any(item["state"] == "waiting" for item in world.http.get(listed).json()["items"]),
+    )

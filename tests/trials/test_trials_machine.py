@@ -16,6 +16,8 @@ from shop.aftersales import refunding
 from shop.aftersales.refunding import Claim
 from shop.orders import parcels
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 WHICH = st.integers(0, 2)
 FAULTY = st.tuples(
     st.sampled_from(

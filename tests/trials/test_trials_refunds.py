@@ -1,8 +1,11 @@
 """Refunds that do not go smoothly: closed by WeChat, abnormal, refused for a moment, contradicted."""
 
+import pytest
 from cast import Shop
 
 from payments.wechatpay.gateway import Refused
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 async def _late_money(shop: Shop) -> str:

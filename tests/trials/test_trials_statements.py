@@ -13,6 +13,8 @@ from dev.postgres import Cluster
 from shop import schema
 from shop.aftersales import refunding
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 RANK = {"payment": 1, "orders": 2, "refund": 3, "after_sale": 3, "stock": 5}
 """Locks are taken in this order; inserts may stand anywhere."""
 
