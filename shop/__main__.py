@@ -45,6 +45,7 @@ def serve(arguments: argparse.Namespace) -> None:
         log_enabled=True,
         log_access=False,
         workers_kill_timeout=10,
+        respawn_failed_workers=True,
     ).serve()
 
 
