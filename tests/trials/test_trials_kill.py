@@ -160,3 +160,21 @@ def test_a_worker_dies_while_refunding(battle: Battle) -> None:
     battle.heal()
     battle.verdict(before + purchases.acknowledged)
     assert battle.fetch("SELECT count(*), sum(amount_fen) FROM refund WHERE state <> 'succeeded'")[0][0] == 0
+
+
+def test_a_server_process_that_dies_comes_back(battle: Battle) -> None:
+    """Granian's main process lives on and makes another."""
+    main = battle.serving[0].process
+    (worker,) = [pid for pid in _children(main.pid) if b"resource_tracker" not in _command(pid)]
+    os.kill(int(worker), signal.SIGKILL)
+    until("the dead process is gone", lambda: worker not in _children(main.pid))
+    battle.await_doors()
+    assert main.poll() is None
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def _command(pid: str) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
