@@ -31,13 +31,14 @@ _numbers = itertools.count(1)
 class World:
     """One `python -m sandbox`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "sandbox", "--data-dir", str(folder), "--port", str(self.port)]
+        command += arguments
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
         self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
         self._await()

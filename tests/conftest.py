@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -129,26 +130,47 @@ async def shop(
     """The shop with WeChat around it; notifications wait in the mailbox until the test delivers them."""
     wechat_world.heal()
     wechat_world.tell("delivery", mode="normal")
+    async with opened(settings, db, sql, wechat_world, post_office, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(params=["certificate", "both"])
+async def shop_of_an_older_merchant(
+    request: pytest.FixtureRequest, settings: Settings, db: Database, sql: Any, post_office: Mailbox, tmp_path: Path
+) -> AsyncIterator[Shop]:
+    """The same with platform certificates, or in the migration week with both kinds of keys."""
+    world = World(tmp_path / "sandbox", "--key-mode", request.param)
+    try:
+        async with opened(settings, db, sql, world, post_office, tmp_path) as made:
+            yield made
+    finally:
+        world.stop()
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, db: Database, sql: Any, world: World, post_office: Mailbox, folder: Path
+) -> AsyncIterator[Shop]:
+    """A shop on this database in this world; afterwards every invariant must hold."""
     post_office.clear()
     environment = {
-        **wechat_world.env,
+        **world.env,
         "DATABASE_URL": settings.database_url,
         "DATABASE_OWNER_URL": settings.database_owner_url,
         "SHOP_PUBLIC_URL": post_office.url,
-        "SHOP_DATA_DIR": str(tmp_path),
+        "SHOP_DATA_DIR": str(folder),
     }
     connected = read(environment)
-    app = create_app(connected, clock=wechat_world.clock)
     gateway = gateway_of(connected)
-    worker = Worker(db, gateway, ShopPayee(), wechat_world.clock)
+    app = create_app(connected, clock=world.clock, gateway=gateway)
+    worker = Worker(db, gateway, ShopPayee(), world.clock)
     async with (
         app.lifespan(),
         httpx.AsyncClient(
             transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://shop"
         ) as client,
     ):
-        made = Shop(client, db, sql, worker, wechat_world, post_office)
+        made = Shop(client, db, sql, worker, world, post_office)
         yield made
         broken = await made.broken()
-    await gateway.close_connections()
     assert not broken, broken
