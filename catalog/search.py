@@ -9,8 +9,6 @@ written again. Alternative: pg_trgm, which finds no two-character word and is no
 import re
 import unicodedata
 
-MAX_LENGTH = 64
-
 _CHINESE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U0003ffff"
 _RUNS = re.compile(rf"[{_CHINESE}]+|[^\W_{_CHINESE}]+")
 _IS_CHINESE = re.compile(rf"[{_CHINESE}]")

@@ -24,9 +24,6 @@ Quantity = Annotated[int, Meta(ge=1, le=9_999, description="Pieces")]
 Fen = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Money in fen (1/100 yuan)")]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Cursor = Annotated[str, Meta(max_length=500, pattern=r"^[A-Za-z0-9_-]+$(?!\n)")]
-Key = Annotated[str, Meta(min_length=8, max_length=64, pattern=r"^[!-~]+$(?!\n)")]
-
-MAX_ID = 2**53
 
 
 def as_id(value: str) -> int:

@@ -9,7 +9,6 @@ import msgspec
 from kit.errors import InvalidInput, invalid
 
 T = TypeVar("T")
-MAX_LIMIT = 100
 
 
 class Page(msgspec.Struct, Generic[T], rename="camel"):

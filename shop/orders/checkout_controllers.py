@@ -19,6 +19,7 @@ from kit.idempotency import KeyReused, StillRunning
 from kit.web.declared import BODY, declared
 from kit.web.idempotent import IdempotencyKey
 from kit.web.problems import language_of
+from shop.members.edge import MEMBER_ONLY
 from shop.members.sessions import SignedIn
 from shop.orders import checkout, listing, views
 from shop.orders.checkout import (
@@ -37,7 +38,6 @@ from shop.orders.schemas import (
     PreviewWish,
 )
 
-_SECURITY: list[dict[str, list[str]]] = [{"member": []}]
 Req = Request[Any, Any, Any]
 _WISH = (*BODY, SignInNeeded, EmptyWish, UnknownSku, OrderTooLarge)
 
@@ -59,7 +59,7 @@ def _wish(data: PreviewWish) -> Wish:
     operation_id="previewCheckout",
     summary="What it would cost, and what stands in the way",
     tags=["checkout"],
-    security=_SECURITY,
+    security=MEMBER_ONLY,
     responses=declared(*_WISH),
     status_code=200,
 )
@@ -79,7 +79,7 @@ async def preview_checkout(
     operation_id="placeOrder",
     summary="Place an order: all of it, or nothing",
     tags=["checkout"],
-    security=_SECURITY,
+    security=MEMBER_ONLY,
     responses=declared(
         *_WISH, KeyReused, StillRunning, NotOnSale, OutOfStock, PriceChanged, AddressNeeded, NotDelivered, TooManyUnpaid
     ),

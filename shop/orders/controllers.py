@@ -20,6 +20,7 @@ from payments.asking import WeChatPayUnknown
 from payments.charges import NotPayable, PaymentRefused
 from payments.ports import Payee
 from payments.wechatpay.gateway import Gateway, PayParams
+from shop.members.edge import MEMBER_ONLY
 from shop.members.sessions import SignedIn
 from shop.orders import closing, listing, parcels, paying, views
 from shop.orders.closing import AlreadyPaid
@@ -34,7 +35,6 @@ from shop.orders.schemas import (
     OrderView,
 )
 
-_SECURITY: list[dict[str, list[str]]] = [{"member": []}]
 Req = Request[Any, Any, Any]
 _ONCE = (InvalidInput, SignInNeeded, KeyReused, StillRunning, OrderNotFound)
 
@@ -44,7 +44,7 @@ _ONCE = (InvalidInput, SignInNeeded, KeyReused, StillRunning, OrderNotFound)
     operation_id="listOrders",
     summary="My orders, newest first",
     tags=["orders"],
-    security=_SECURITY,
+    security=MEMBER_ONLY,
     responses=declared(InvalidInput, SignInNeeded),
 )
 async def list_orders(
@@ -72,7 +72,7 @@ async def list_orders(
     operation_id="countOrders",
     summary="How many wait for what",
     tags=["orders"],
-    security=_SECURITY,
+    security=MEMBER_ONLY,
     responses=declared(SignInNeeded),
 )
 async def count_orders(db: NamedDependency[Database], member: NamedDependency[SignedIn]) -> OrderCounts:
@@ -88,7 +88,7 @@ async def count_orders(db: NamedDependency[Database], member: NamedDependency[Si
     operation_id="getOrder",
     summary="One of my orders",
     tags=["orders"],
-    security=_SECURITY,
+    security=MEMBER_ONLY,
     responses=declared(InvalidInput, SignInNeeded, OrderNotFound),
 )
 async def get_order(
@@ -106,7 +106,7 @@ async def get_order(
     operation_id="cancelOrder",
     summary="Cancel an unpaid order",
     tags=["orders"],
-    security=_SECURITY,
+    security=MEMBER_ONLY,
     responses=declared(*BODY, *_ONCE, OrderMoveRefused, AlreadyPaid, WeChatPayUnknown),
     status_code=200,
 )
@@ -135,7 +135,7 @@ async def cancel_order(
     operation_id="confirmOrder",
     summary="I have received it",
     tags=["orders"],
-    security=_SECURITY,
+    security=MEMBER_ONLY,
     responses=declared(InvalidInput, SignInNeeded, OrderNotFound, OrderMoveRefused),
     status_code=200,
 )
@@ -156,7 +156,7 @@ async def confirm_order(
     operation_id="prepayOrder",
     summary="What wx.requestPayment needs",
     tags=["orders"],
-    security=_SECURITY,
+    security=MEMBER_ONLY,
     responses=declared(*_ONCE, OrderMoveRefused, TimeToPayOver, NotPayable, WeChatPayUnknown, PaymentRefused),
     status_code=200,
 )
@@ -181,7 +181,7 @@ async def prepay_order(
     operation_id="refreshOrderPayment",
     summary="Ask WeChat now whether it was paid",
     tags=["orders"],
-    security=_SECURITY,
+    security=MEMBER_ONLY,
     responses=declared(InvalidInput, SignInNeeded, OrderNotFound, WeChatPayUnknown),
     status_code=200,
 )
