@@ -21,6 +21,7 @@ _MODELS = (
     "kit.idempotency",
     "catalog.models",
     "payments.models",
+    "payments.ledger",
     "wechat.models",
     "shop.members.models",
     "shop.shipping.models",
