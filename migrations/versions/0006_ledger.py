@@ -3,9 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-import sqlalchemy as sa
-from alembic import op
-
 revision = "0006"
 down_revision = "0005"
 
