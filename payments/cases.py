@@ -11,6 +11,9 @@ from payments.models import PaymentException
 
 log = structlog.get_logger()
 
+ALARMS = frozenset({"wrong_account", "second_transaction", "reused_transaction", "unknown_order", "apiv3_key_wrong"})
+"""Kinds that say that something is wrong with the account itself, or that somebody lies: a person must look now."""
+
 
 async def note(
     session: AsyncSession,
@@ -35,4 +38,5 @@ async def note(
         created_at=at,
     )
     await session.execute(statement.on_conflict_do_nothing())
-    log.warning("payment exception", kind=kind, reference=reference)
+    alarm = log.critical if kind in ALARMS else log.warning
+    alarm("payment exception", kind=kind, reference=reference)

@@ -14,7 +14,8 @@ No personal value stands here: only numbers of rows that can be erased.
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Identity, Index, insert
+import msgspec
+from sqlalchemy import CheckConstraint, Identity, Index, insert, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -98,3 +99,46 @@ async def post(
             at=at,
         )
     )
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """What went into an account and out of it, in one currency."""
+
+    account: str
+    currency: str
+    debit_fen: int
+    credit_fen: int
+
+    @property
+    def balance_fen(self) -> int:
+        return self.debit_fen - self.credit_fen
+
+
+_BALANCES = text(
+    """
+    SELECT account, currency, sum(debit)::bigint AS debit_fen, sum(credit)::bigint AS credit_fen FROM (
+        SELECT debit AS account, currency, sum(amount_fen) AS debit, 0 AS credit FROM posting GROUP BY 1, 2
+        UNION ALL
+        SELECT credit, currency, 0, sum(amount_fen) FROM posting GROUP BY 1, 2
+    ) sides GROUP BY 1, 2 ORDER BY 2, 1
+    """
+)
+
+
+async def balances(session: AsyncSession) -> list[Balance]:
+    """The trial balance: every account that was ever touched; in each currency the balances add up to zero."""
+    return [Balance(**row) for row in (await session.execute(_BALANCES)).mappings()]
+
+
+async def list_postings(
+    session: AsyncSession, *, payable: str | None, account: Account | None, before: int | None, limit: int
+) -> list[Posting]:
+    """Postings, newest first, from below the id `before`."""
+    statement = select(Posting).order_by(Posting.id.desc()).limit(limit)
+    if payable:
+        statement = statement.where(Posting.payable == payable)
+    if account:
+        statement = statement.where(or_(Posting.debit == account, Posting.credit == account))
+    if before:
+        statement = statement.where(Posting.id < before)
+    return list(await session.scalars(statement))

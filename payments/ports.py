@@ -1,6 +1,6 @@
 """How payments tells those who are paid, without knowing them.
 
-`shop.orders` and `shop.aftersales` implement `Payee`; `shop.app` joins them. Both methods run inside the transaction
+`shop.orders` and `shop.aftersales` implement `Payee`; `shop.app` joins them. Its methods run inside the transaction
 that settles the money: what they write and what we write is there together or not at all.
 """
 
@@ -26,7 +26,7 @@ class Declined(msgspec.Struct, frozen=True):
     """The money is not wanted (any more) and must go back."""
 
     kind: str
-    """`paid_after_close` or `second_payment`: the kind of the exception that is written."""
+    """`paid_after_close`, `second_payment`, `unknown_payable` or `amount_mismatch`: the kind of the exception."""
 
 
 class RefundNews(msgspec.Struct, frozen=True):
@@ -46,6 +46,10 @@ class Payee(Protocol):
 
     async def paid(self, session: AsyncSession, receipt: Receipt, at: datetime) -> Declined | None:
         """Take the money (`None`), or decline it."""
+        ...
+
+    async def revived(self, session: AsyncSession, receipt: Receipt, at: datetime) -> Declined | None:
+        """Take the money for what was closed before it came (`None`), if all of it can still be given; or decline it."""
         ...
 
     async def refunded(self, session: AsyncSession, news: RefundNews) -> None:

@@ -1,7 +1,8 @@
 """Money arrives: one transaction that locks the payment, compares, marks it received and tells the payee.
 
-An order is paid exactly when one of its payments is *applied*; every other payment received has its exception and its
-refund written in this same transaction.
+An order is paid exactly when one of its payments is *applied*; every other payment received has its exception written in
+this same transaction, with the refund that answers it, or with the shop's wish that a person decides (`policy`). Every
+payment received is booked in the ledger.
 
 Locks: payment → (payee) order → SKU rows.
 """
@@ -13,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from kit import jobs
-from payments import cases, refunds
-from payments.models import LIVE, Payment, PaymentState
+from payments import cases, ledger, policy, refunds
+from payments.ledger import Account
+from payments.models import LIVE, Payment, PaymentState, Refund
 from payments.ports import Payee, Receipt
 from payments.trades import Trade, instant
 
@@ -73,28 +75,17 @@ async def _apply(session: AsyncSession, payee: Payee, payment: Payment, trade: T
     """Let the payee take the money, or send it back."""
     assert trade.amount is not None
     assert payment.transaction_id is not None
-    assert payment.received_at is not None
     if (trade.amount.total, trade.amount.currency or "CNY") != (payment.amount_fen, payment.currency):
         facts: dict[str, object] = {
             "asked_fen": payment.amount_fen,
             "paid_fen": trade.amount.total,
             "currency": trade.amount.currency,
         }
-        await _send_back(session, payment, "amount_mismatch", facts, at)
-        return "amount_mismatch"
-    receipt = Receipt(
-        payable=payment.payable,
-        out_trade_no=payment.out_trade_no,
-        transaction_id=payment.transaction_id,
-        amount_fen=payment.amount_fen,
-        paid_at=payment.received_at,
-    )
-    declined = await payee.paid(session, receipt, at)
-    if declined is not None:
-        await _send_back(session, payment, declined.kind, {}, at)
-        return declined.kind
-    payment.applied = True
-    await session.flush()
+        return await _decline(session, payment, "amount_mismatch", facts, at)
+    kind = await take(session, payee, payment, at)
+    if kind is not None:
+        return await _decline(session, payment, kind, {}, at)
+    await book(session, payment, Account.SALES, at)
     await _close_others(session, payment)
     if payment.openid and trade.payer and trade.payer.openid and trade.payer.openid != payment.openid:
         # The money is right, so it counts; a person looks at who paid.
@@ -102,22 +93,77 @@ async def _apply(session: AsyncSession, payee: Payee, payment: Payment, trade: T
     return "applied"
 
 
-async def _send_back(
-    session: AsyncSession, payment: Payment, kind: str, facts: dict[str, object], at: datetime
-) -> None:
+async def take(session: AsyncSession, payee: Payee, payment: Payment, at: datetime) -> str | None:
+    """Have a received payment applied to its payable, also to one that was closed before if the shop wants that.
+
+    Returns why it was declined, or `None`: it is applied. The caller holds the payment's lock.
+    """
     assert payment.transaction_id is not None
     assert payment.received_fen is not None
-    refund = await refunds.request(
+    assert payment.received_at is not None
+    receipt = Receipt(
+        payable=payment.payable,
+        out_trade_no=payment.out_trade_no,
+        transaction_id=payment.transaction_id,
+        amount_fen=payment.received_fen,
+        paid_at=payment.received_at,
+    )
+    declined = await payee.paid(session, receipt, at)
+    if declined is not None and declined.kind == "paid_after_close":
+        wish = await policy.current(session)
+        if wish.late_payment == policy.LatePayment.REVIVE:
+            declined = await payee.revived(session, receipt, at)
+    if declined is not None:
+        return declined.kind
+    payment.applied = True
+    await session.flush()
+    return None
+
+
+async def book(session: AsyncSession, payment: Payment, credit: Account, at: datetime) -> None:
+    """The receipt in the ledger: our money at WeChat grows, for a sale or for nothing yet."""
+    assert payment.received_fen is not None
+    await ledger.post(
+        session,
+        f"received:{payment.out_trade_no}",
+        Account.ELSEWHERE if payment.external else Account.WECHAT,
+        credit,
+        payment.received_fen,
+        payable=payment.payable,
+        at=at,
+        currency=payment.currency,
+    )
+
+
+async def _decline(session: AsyncSession, payment: Payment, kind: str, facts: dict[str, object], at: datetime) -> str:
+    """Money without a home: it goes back at once, or waits for a person when the shop wants to decide wrong amounts."""
+    assert payment.transaction_id is not None
+    await book(session, payment, Account.UNAPPLIED, at)
+    decided = kind == "amount_mismatch" and (await policy.current(session)).wrong_amount == policy.WrongAmount.DECIDE
+    refund = None if decided else await send_back(session, payment, kind, by="system", at=at)
+    await cases.note(
+        session,
+        kind,
+        payment.transaction_id,
+        at=at,
+        payment_id=payment.id,
+        refund_id=refund.id if refund else None,
+        facts=facts,
+    )
+    return kind
+
+
+async def send_back(session: AsyncSession, payment: Payment, kind: str, *, by: str, at: datetime) -> Refund:
+    """Promise all of a payment that was not applied back to who paid it."""
+    assert payment.received_fen is not None
+    return await refunds.request(
         session,
         payment,
         payment.received_fen,
         cause=f"{kind}:{payment.transaction_id}",
         reason="订单已关闭，款项原路退回" if kind == "paid_after_close" else "款项原路退回",
-        by="system",
+        by=by,
         at=at,
-    )
-    await cases.note(
-        session, kind, payment.transaction_id, at=at, payment_id=payment.id, refund_id=refund.id, facts=facts
     )
 
 

@@ -15,6 +15,8 @@ import catalog.admin
 import catalog.controllers
 import payments.admin
 import payments.controllers
+import payments.exception_admin
+import payments.policy_admin
 import shop.aftersales.admin
 import shop.aftersales.refunding
 import shop.cart.controllers
@@ -90,6 +92,8 @@ def _admin_routes() -> list[Any]:
     return [
         *catalog.admin.ROUTES,
         *payments.admin.ROUTES,
+        *payments.exception_admin.ROUTES,
+        *payments.policy_admin.ROUTES,
         *failed_jobs.ROUTES,
         *shop.members.admin.ROUTES,
         *shop.shipping.admin.ROUTES,
@@ -121,6 +125,7 @@ class ShopPayee:
     """Who is told of money: orders take payments, after-sales end with refunds."""
 
     paid = staticmethod(shop.orders.payee.paid)
+    revived = staticmethod(shop.orders.payee.revived)
     refunded = staticmethod(shop.aftersales.refunding.refunded)
 
 

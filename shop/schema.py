@@ -22,6 +22,7 @@ _MODELS = (
     "catalog.models",
     "payments.models",
     "payments.ledger",
+    "payments.policy",
     "wechat.models",
     "shop.members.models",
     "shop.shipping.models",

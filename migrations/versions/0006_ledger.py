@@ -28,3 +28,63 @@ def upgrade() -> None:
     op.execute(
         "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON posting FOR EACH ROW EXECUTE FUNCTION refuse_change()"
     )
+    op.create_table(
+        "payment_policy",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("late_payment", sa.Text(), nullable=False),
+        sa.Column("wrong_amount", sa.Text(), nullable=False),
+        sa.Column("refund_approval_above_fen", sa.BigInteger(), nullable=True),
+        sa.Column("payout_approval_above_fen", sa.BigInteger(), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_by", sa.Text(), nullable=False),
+        sa.CheckConstraint("id = 1", name="ck_payment_policy_one_row"),
+        sa.CheckConstraint("late_payment IN ('refund', 'revive')", name="ck_payment_policy_late_payment"),
+        sa.CheckConstraint("wrong_amount IN ('refund', 'decide')", name="ck_payment_policy_wrong_amount"),
+        sa.CheckConstraint("refund_approval_above_fen >= 0", name="ck_payment_policy_refund_approval"),
+        sa.CheckConstraint("payout_approval_above_fen >= 0", name="ck_payment_policy_payout_approval"),
+        sa.PrimaryKeyConstraint("id", name="pk_payment_policy"),
+    )
+    _book_what_is_there()
+
+
+def _book_what_is_there() -> None:
+    """Money that moved before there was a ledger."""
+    home = "CASE WHEN p.applied THEN 'sales' ELSE 'unapplied' END"
+    here = "CASE WHEN p.external THEN 'elsewhere' ELSE 'wechat' END"
+    refunds = "refund r JOIN payment p ON p.id = r.payment_id"
+    movements = [
+        (
+            "'received:' || p.out_trade_no",
+            here,
+            home,
+            "p.received_fen",
+            "p.received_at",
+            "payment p",
+            "p.state = 'received'",
+        ),
+        ("'refund:' || r.out_refund_no", home, "'refunds_payable'", "r.amount_fen", "r.requested_at", refunds, "true"),
+        (
+            "'refunded:' || r.out_refund_no",
+            "'refunds_payable'",
+            here,
+            "r.amount_fen",
+            "r.succeeded_at",
+            refunds,
+            "r.state = 'succeeded'",
+        ),
+        (
+            "'refund_ended:' || r.out_refund_no",
+            "'refunds_payable'",
+            home,
+            "r.amount_fen",
+            "r.requested_at",
+            refunds,
+            "r.state IN ('closed', 'refused')",
+        ),
+    ]
+    for cause, debit, credit, amount, at, rows, which in movements:
+        op.execute(
+            "INSERT INTO posting (cause, debit, credit, amount_fen, currency, payable, at)"
+            f" SELECT {cause}, {debit}, {credit}, {amount}, p.currency, p.payable, {at}"
+            f" FROM {rows} WHERE {which} ORDER BY {at}"
+        )

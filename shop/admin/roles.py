@@ -27,6 +27,8 @@ MANAGER: Final = CLERK | frozenset(
         "orders.close",
         "payments.read",
         "payments.decide",
+        "payments.policy",
+        "ledger.read",
         "shipping.write",
         "members.read",
         "members.write",

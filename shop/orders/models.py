@@ -27,7 +27,7 @@ class OrderState(StrEnum):
 MOVES: dict[OrderState, frozenset[OrderState]] = {
     OrderState.UNPAID: frozenset({OrderState.PAID, OrderState.CLOSING, OrderState.CANCELLED}),
     OrderState.CLOSING: frozenset({OrderState.PAID, OrderState.CANCELLED}),
-    OrderState.CANCELLED: frozenset(),
+    OrderState.CANCELLED: frozenset({OrderState.PAID}),  # only by money that came late, when the shop wants that
     OrderState.PAID: frozenset({OrderState.SHIPPED, OrderState.REFUNDED}),
     OrderState.SHIPPED: frozenset({OrderState.COMPLETED, OrderState.REFUNDED}),
     OrderState.COMPLETED: frozenset({OrderState.REFUNDED}),
