@@ -49,42 +49,26 @@ def upgrade() -> None:
 
 def _book_what_is_there() -> None:
     """Money that moved before there was a ledger."""
-    home = "CASE WHEN p.applied THEN 'sales' ELSE 'unapplied' END"
-    here = "CASE WHEN p.external THEN 'elsewhere' ELSE 'wechat' END"
-    refunds = "refund r JOIN payment p ON p.id = r.payment_id"
-    movements = [
-        (
-            "'received:' || p.out_trade_no",
-            here,
-            home,
-            "p.received_fen",
-            "p.received_at",
-            "payment p",
-            "p.state = 'received'",
-        ),
-        ("'refund:' || r.out_refund_no", home, "'refunds_payable'", "r.amount_fen", "r.requested_at", refunds, "true"),
-        (
-            "'refunded:' || r.out_refund_no",
-            "'refunds_payable'",
-            here,
-            "r.amount_fen",
-            "r.succeeded_at",
-            refunds,
-            "r.state = 'succeeded'",
-        ),
-        (
-            "'refund_ended:' || r.out_refund_no",
-            "'refunds_payable'",
-            home,
-            "r.amount_fen",
-            "r.requested_at",
-            refunds,
-            "r.state IN ('closed', 'refused')",
-        ),
-    ]
-    for cause, debit, credit, amount, at, rows, which in movements:
-        op.execute(
-            "INSERT INTO posting (cause, debit, credit, amount_fen, currency, payable, at)"
-            f" SELECT {cause}, {debit}, {credit}, {amount}, p.currency, p.payable, {at}"
-            f" FROM {rows} WHERE {which} ORDER BY {at}"
+    op.execute(
+        """
+        INSERT INTO posting (cause, debit, credit, amount_fen, currency, payable, at)
+        WITH p AS (
+            SELECT *, CASE WHEN applied THEN 'sales' ELSE 'unapplied' END AS home,
+                CASE WHEN external THEN 'elsewhere' ELSE 'wechat' END AS here
+            FROM payment WHERE state = 'received'
+        ), r AS (
+            SELECT refund.*, p.home, p.here, p.currency FROM refund JOIN p ON p.id = refund.payment_id
+        ), movement (cause, debit, credit, amount_fen, currency, payable, at) AS (
+            SELECT 'received:' || out_trade_no, here, home, received_fen, currency, payable, received_at FROM p
+            UNION ALL
+            SELECT 'refund:' || out_refund_no, home, 'refunds_payable', amount_fen, currency, payable, requested_at FROM r
+            UNION ALL
+            SELECT 'refunded:' || out_refund_no, 'refunds_payable', here, amount_fen, currency, payable, succeeded_at
+            FROM r WHERE state = 'succeeded'
+            UNION ALL
+            SELECT 'refund_ended:' || out_refund_no, 'refunds_payable', home, amount_fen, currency, payable, requested_at
+            FROM r WHERE state IN ('closed', 'refused')
         )
+        SELECT * FROM movement ORDER BY at
+        """
+    )
