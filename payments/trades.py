@@ -16,6 +16,7 @@ DEAD_STATES = frozenset({"CLOSED", "REVOKED", "PAYERROR"})
 Word = Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*$(?!\n)")]
 """A number, a code or a state: what may stand in our tables as it came."""
 Fen = Annotated[int, Meta(ge=1, le=2**53)]
+Share = Annotated[int, Meta(ge=0, le=2**53)]
 _BEIJING = timezone(timedelta(hours=8))
 
 
@@ -64,7 +65,12 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefundAmount(msgspec.Struct, frozen=True):
+    """Of `refund` the payer gets `payer_refund`; the rest goes back into coupons. `settlement_refund`: what we lose."""
+
     refund: Fen
+    payer_refund: Share | None = None
+    discount_refund: Share | None = None
+    settlement_refund: Share | None = None
 
 
 class RefundTrade(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +84,8 @@ class RefundTrade(msgspec.Struct, frozen=True, kw_only=True):
     status: Word | None = None
     refund_status: Word | None = None
     success_time: str | None = None
+    user_received_account: Annotated[str, Meta(max_length=64, pattern=r"^[^\x00]*$(?!\n)")] | None = None
+    """In words, for the payer."""
     amount: RefundAmount | None = None
 
     @property
