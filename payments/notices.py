@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import Problem
-from payments import cases, refunds, settlement
+from payments import cases
+from payments.dispatch import HANDLERS, Contradictory
 from payments.models import Notice
 from payments.ports import Payee
-from payments.trades import RefundTrade, Trade
 from payments.wechatpay import notification
 from payments.wechatpay.keyring import CannotOpen, Keyring
 from payments.wechatpay.notification import Envelope, NotReadable
@@ -90,19 +90,14 @@ async def handle(session: AsyncSession, payee: Payee, envelope: Envelope, plain:
 
 
 async def _dispatch(session: AsyncSession, payee: Payee, envelope: Envelope, plain: bytes, at: datetime) -> str:
-    """By `original_type` and `event_type` together: a profit-sharing notice may also call itself TRANSACTION.SUCCESS."""
+    """Through the table of handlers; what none of them knows, or what contradicts itself, is a case for a person."""
     kind = (envelope.resource.original_type or envelope.event_type.partition(".")[0].lower(), envelope.event_type)
+    handler = HANDLERS.get(kind)
     try:
-        if kind == ("transaction", "TRANSACTION.SUCCESS"):
-            trade = msgspec.json.decode(plain, type=Trade)
-            if trade.paid:
-                return await settlement.settle(session, payee, trade, at)
-        elif kind[0] == "refund" and kind[1] in {"REFUND.SUCCESS", "REFUND.ABNORMAL", "REFUND.CLOSED"}:
-            refund = msgspec.json.decode(plain, type=RefundTrade)
-            if kind[1] == f"REFUND.{refund.state}":
-                return await refunds.learn(session, payee, refund, at)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        log.warning("notice unreadable inside", notice=envelope.id)
+        if handler is not None:
+            return await handler(session, payee, plain, at)
+    except (Contradictory, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        log.warning("notice unreadable inside", notice=envelope.id, error=type(error).__name__)
     facts = {"original_type": kind[0], "event_type": kind[1]}
     await cases.note(session, "strange_notice", envelope.id, at=at, facts=facts)
     return "strange_notice"
