@@ -25,10 +25,11 @@ QUERIES = {
     "a paid order has exactly one applied payment, of its total": """
         SELECT o.no FROM orders o WHERE (o.paid_at IS NOT NULL) <> EXISTS (
             SELECT 1 FROM payment p WHERE p.payable = o.no AND p.applied AND p.received_fen = o.total_fen)""",
-    "money received and not applied is on its way back": """
+    "money received and not applied is on its way back, or a person decides": """
         SELECT p.out_trade_no FROM payment p WHERE p.state = 'received' AND NOT p.applied AND NOT EXISTS (
-            SELECT 1 FROM payment_exception e JOIN refund r ON r.id = e.refund_id
-            WHERE e.payment_id = p.id AND r.amount_fen = p.received_fen)""",
+            SELECT 1 FROM payment_exception e LEFT JOIN refund r ON r.id = e.refund_id
+            WHERE e.payment_id = p.id
+            AND (r.amount_fen = p.received_fen OR e.refund_id IS NULL AND e.kind = 'amount_mismatch'))""",
     "a payment's refunds are what it claims": """
         SELECT p.out_trade_no FROM payment p LEFT JOIN (
             SELECT payment_id, sum(amount_fen) s FROM refund WHERE state NOT IN ('closed', 'refused') GROUP BY 1
