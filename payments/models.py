@@ -174,7 +174,7 @@ class Notice(Table):
     """What WeChat Pay told us, written down before it is handled. The body stays encrypted as it came."""
 
     __tablename__ = "notice"
-    __table_args__ = (Index("ix_notice_open", "received_at", postgresql_where=text("handled_at IS NULL")),)
+    __table_args__ = (Index("ix_notice_open", "retry_at", postgresql_where=text("handled_at IS NULL")),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
     """WeChat's event id, the same in every repeat."""
@@ -182,6 +182,8 @@ class Notice(Table):
     original_type: Mapped[str]
     body: Mapped[bytes] = mapped_column(LargeBinary)
     received_at: Mapped[datetime]
+    retry_at: Mapped[datetime]
+    """When our own sweep handles it, should nobody have done so before."""
     handled_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(default=0, server_default=text("0"))

@@ -1,6 +1,7 @@
 """The inbox of what WeChat Pay tells us: verified, written down, then handled in a transaction of its own.
 
-If handling fails the notice is still there, the answer is 500, WeChat repeats, and our own sweep retries.
+If handling fails the notice is still there, the answer is 500, WeChat repeats, and our own sweep retries. That includes
+a notice that is genuine but does not open: our APIv3 key is wrong, and once it is mended nothing is lost.
 """
 
 from collections.abc import Mapping
@@ -11,24 +12,29 @@ import structlog
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import Problem
 from payments import cases
 from payments.dispatch import HANDLERS, Contradictory
-from payments.models import Notice
+from payments.models import Notice, PaymentException
 from payments.ports import Payee
 from payments.wechatpay import notification
 from payments.wechatpay.keyring import CannotOpen, Keyring
-from payments.wechatpay.notification import Envelope, NotReadable
+from payments.wechatpay.notification import Envelope
 
 log = structlog.get_logger()
 
 KEEP = timedelta(days=90)
-_REST_S = 30
-_LONGEST_REST = 2**7
-"""A notice that cannot be handled is tried again after 30 s, 60 s, … up to an hour from its arrival."""
+_REST = timedelta(seconds=30)
+_DOUBLINGS = 7
+"""A notice that cannot be handled is tried again after 30 s, 1 min, … then every 64 min, and is a case by then."""
+_ALARM_LOCK = 0x5EA1ED
+_OPEN_ALARM = select(PaymentException.id).where(
+    PaymentException.kind == "apiv3_key_wrong", PaymentException.resolved_at.is_(None)
+)
 
 
 class ApiV3KeyWrong(Problem):
@@ -48,10 +54,9 @@ async def receive(
 ) -> None:
     """Take one notification. Returns only when it is stored and handled; then, and only then, answer 2xx.
 
-    Raises `NotGenuine` (401), `NotReadable` (400), `ApiV3KeyWrong` (500).
+    Raises `NotGenuine` (401), `NotReadable` (400), `ApiV3KeyWrong` (500): it is stored, but cannot be handled yet.
     """
     envelope = notification.verify(headers, raw, keyring, wall_clock_s)
-    plain = unseal(keyring, envelope)
     now = clock.now()
     async with db.begin() as session:
         statement = insert(Notice).values(
@@ -60,73 +65,103 @@ async def receive(
             original_type=envelope.resource.original_type,
             body=raw,
             received_at=now,
+            retry_at=now + _REST,
         )
         await session.execute(statement.on_conflict_do_nothing())
-    async with db.begin() as session:
-        await handle(session, payee, envelope, plain, now)
-
-
-def unseal(keyring: Keyring, envelope: Envelope) -> bytes:
-    """The plain resource. Raises `ApiV3KeyWrong`: never a 2xx, so that WeChat repeats while the key is mended."""
     try:
-        return keyring.open(envelope.resource)
+        await _take(db, keyring, payee, envelope, now)
+    except ApiV3KeyWrong:
+        await _alarm(db, envelope, now)
+        raise
+
+
+async def _take(db: Database, keyring: Keyring, payee: Payee, envelope: Envelope, at: datetime) -> None:
+    """Open and handle a notice that is stored. Raises `ApiV3KeyWrong`."""
+    try:
+        plain = keyring.open(envelope.resource)
     except CannotOpen as error:
-        log.critical("apiv3 key wrong", notice=envelope.id)
         raise ApiV3KeyWrong from error
-    except ValueError as error:
-        raise NotReadable from error
+    except ValueError:  # signed, and yet sealed in a way nobody knows: a repeat would not change it
+        plain = None
+    async with db.begin() as session:
+        await handle(session, payee, envelope, plain, at)
 
 
-async def handle(session: AsyncSession, payee: Payee, envelope: Envelope, plain: bytes, at: datetime) -> None:
-    """Apply one stored notice once; the row's lock makes duplicates wait and then do nothing."""
+async def _alarm(db: Database, envelope: Envelope, at: datetime) -> None:
+    """Our APIv3 key is wrong: one open case, whatever the number of notices; each of them waits for the right key."""
+    log.critical("apiv3 key wrong", notice=envelope.id)
+    async with db.begin() as session:
+        await session.execute(select(func.pg_advisory_xact_lock(_ALARM_LOCK)))
+        if await session.scalar(_OPEN_ALARM.limit(1)) is None:
+            await cases.note(session, "apiv3_key_wrong", envelope.id, at=at)
+        await session.execute(_failed(envelope, ApiV3KeyWrong.__name__, at))
+
+
+def _failed(envelope: Envelope, error: str, at: datetime) -> ReturningUpdate[int]:
+    """Count the failure, and rest longer; returns how many there were."""
+    rest = _REST * func.power(2, func.least(Notice.attempts, _DOUBLINGS))
+    statement = update(Notice).where(Notice.id == envelope.id, Notice.handled_at.is_(None))
+    values = {"attempts": Notice.attempts + 1, "last_error": error, "retry_at": at + rest}
+    return statement.values(values).returning(Notice.attempts)
+
+
+async def handle(session: AsyncSession, payee: Payee, envelope: Envelope, plain: bytes | None, at: datetime) -> None:
+    """Apply one stored notice once; the row's lock makes duplicates wait and then do nothing.
+
+    `plain` is `None` for a resource that is sealed in a way nobody knows.
+    """
     statement = select(Notice).where(Notice.id == envelope.id).with_for_update()
     notice = (await session.execute(statement)).scalar_one()
     if notice.handled_at is not None:
         return
     notice.attempts += 1
+    if notice.last_error == ApiV3KeyWrong.__name__:
+        await _key_is_mended(session, at)
     notice.outcome = await _dispatch(session, payee, envelope, plain, at)
     notice.handled_at = at
     log.info("notice", notice=envelope.id, event_type=envelope.event_type, outcome=notice.outcome)
 
 
-async def _dispatch(session: AsyncSession, payee: Payee, envelope: Envelope, plain: bytes, at: datetime) -> str:
+async def _key_is_mended(session: AsyncSession, at: datetime) -> None:
+    """A notice that did not open before does now: the alarm is over by itself."""
+    values = {"resolved_at": at, "resolved_by": "system", "resolution": "opened"}
+    open_ones = PaymentException.kind == "apiv3_key_wrong", PaymentException.resolved_at.is_(None)
+    await session.execute(update(PaymentException).where(*open_ones).values(values))
+
+
+async def _dispatch(session: AsyncSession, payee: Payee, envelope: Envelope, plain: bytes | None, at: datetime) -> str:
     """Through the table of handlers; what none of them knows, or what contradicts itself, is a case for a person."""
     kind = (envelope.resource.original_type or envelope.event_type.partition(".")[0].lower(), envelope.event_type)
-    handler = HANDLERS.get(kind)
-    try:
-        if handler is not None:
-            return await handler(session, payee, plain, at)
-    except (Contradictory, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        log.warning("notice unreadable inside", notice=envelope.id, error=type(error).__name__)
     facts = {"original_type": kind[0], "event_type": kind[1]}
+    handler = HANDLERS.get(kind)
+    if plain is None:
+        facts["algorithm"] = envelope.resource.algorithm[:64]
+    elif handler is not None:
+        try:
+            return await handler(session, payee, plain, at)
+        except (Contradictory, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            facts["error"] = type(error).__name__
     await cases.note(session, "strange_notice", envelope.id, at=at, facts=facts)
     return "strange_notice"
 
 
 async def due(session: AsyncSession, now: datetime, limit: int = 50) -> list[bytes]:
     """Bodies of notices that were stored but not handled, each when it has rested."""
-    rest_s = _REST_S * func.least(func.power(2, Notice.attempts), _LONGEST_REST)
-    statement = (
-        select(Notice.body)
-        .where(Notice.handled_at.is_(None), Notice.received_at + func.make_interval(0, 0, 0, 0, 0, 0, rest_s) < now)
-        .order_by(Notice.received_at)
-        .limit(limit)
-    )
-    return list(await session.scalars(statement))
+    statement = select(Notice.body).where(Notice.handled_at.is_(None), Notice.retry_at < now)
+    return list(await session.scalars(statement.order_by(Notice.retry_at).limit(limit)))
 
 
 async def retry(db: Database, keyring: Keyring, payee: Payee, clock: Clock, body: bytes) -> None:
     """Handle a stored notice again; it was verified when it was stored. Failing once more, it rests longer."""
     envelope = msgspec.json.decode(body, type=Envelope)
     try:
-        plain = unseal(keyring, envelope)
-        async with db.begin() as session:
-            await handle(session, payee, envelope, plain, clock.now())
+        await _take(db, keyring, payee, envelope, clock.now())
     except Exception as error:
-        failed = update(Notice).where(Notice.id == envelope.id, Notice.handled_at.is_(None))
+        name, at = type(error).__name__, clock.now()
         async with db.begin() as session:
-            values = {"attempts": Notice.attempts + 1, "last_error": type(error).__name__}
-            await session.execute(failed.values(values))
+            attempts = await session.scalar(_failed(envelope, name, at))
+            if attempts is not None and attempts > _DOUBLINGS:
+                await cases.note(session, "stuck_notice", envelope.id, at=at, facts={"error": name})
         raise
 
 

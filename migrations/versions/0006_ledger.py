@@ -45,6 +45,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_payment_policy"),
     )
     _book_what_is_there()
+    op.add_column("notice", sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True))
+    op.execute("UPDATE notice SET retry_at = received_at")
+    op.alter_column("notice", "retry_at", nullable=False)
+    op.drop_index("ix_notice_open", table_name="notice")
+    op.create_index(
+        "ix_notice_open", "notice", ["retry_at"], unique=False, postgresql_where=sa.text("handled_at IS NULL")
+    )
 
 
 def _book_what_is_there() -> None:
