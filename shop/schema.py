@@ -22,6 +22,7 @@ _MODELS = (
     "catalog.models",
     "payments.models",
     "payments.ledger",
+    "payments.reconciliation.models",
     "payments.policy",
     "wechat.models",
     "shop.members.models",
