@@ -50,12 +50,7 @@ def pay(
         payer = _payer(world, order, openid)
         if not 0 <= coupon_fen < order["total"]:
             raise CannotPay("The coupon must leave at least one fen to pay.")
-        now = world.clock.now()
-        sql = """UPDATE orders SET state = 'SUCCESS', transaction_id = ?, paid_at = ?, payer = ?, bank_type = ?, coupon = ?
-                 WHERE out_trade_no = ?"""
-        world.db.write(sql, numbers.transaction_id(now), now, payer, "OTHERS", coupon_fen, out_trade_no)
-        paid = orders.find(world, out_trade_no)
-        assert paid is not None
+        paid = receive(world, out_trade_no, payer, coupon_fen)
         transaction = view(world, paid)
         outbox.post(
             world,
@@ -67,6 +62,17 @@ def pay(
             plaintext=json.dumps(transaction, ensure_ascii=False),
         )
     return transaction
+
+
+def receive(world: World, out_trade_no: str, payer: str, coupon_fen: int) -> sqlite3.Row:
+    """The money of one order is here; in the caller's transaction, who has looked whether it may be. Answers the order."""
+    now = world.clock.now()
+    sql = """UPDATE orders SET state = 'SUCCESS', transaction_id = ?, paid_at = ?, payer = ?, bank_type = ?, coupon = ?
+             WHERE out_trade_no = ?"""
+    world.db.write(sql, numbers.transaction_id(now), now, payer, "OTHERS", coupon_fen, out_trade_no)
+    paid = orders.find(world, out_trade_no)
+    assert paid is not None
+    return paid
 
 
 def cancel(world: World, out_trade_no: str) -> None:
