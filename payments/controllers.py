@@ -57,10 +57,13 @@ async def receive_pay_notice(
     payee: NamedDependency[Payee],
     clock: NamedDependency[Clock],
 ) -> None:
-    if (request.headers.get("content-type") or "").partition(";")[0].strip().lower() != "application/json":
-        raise WrongContentType
+    headers = _once(request)
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise WrongContentType  # WeChat Pay v2 speaks XML; we do not
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise WrongContentType  # what is signed are the bytes as they came: nothing is unpacked for a stranger
     raw = await request.body()
-    await notices.receive(db, gateway.keyring, payee, clock, _once(request), raw, time.time())
+    await notices.receive(db, gateway.keyring, payee, clock, headers, raw, time.time())
 
 
 def _once(request: Request[Any, Any, Any]) -> dict[str, str]:
