@@ -16,6 +16,8 @@ from sandbox.world import World
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 TOLERANCE_S = 300
 PAIR = re.compile(r'\s*(\w+)="([^"]*)"\s*')
+SIGNERS = ("mchid", "sp_mchid", "combine_mchid")
+"""Where a request repeats who signs it: directly, as a partner, of a combined payment."""
 NAMES = {"mchid", "nonce_str", "signature", "timestamp", "serial_no"}
 
 MALFORMED = "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"
@@ -50,8 +52,8 @@ def admit(world: World, call: Call, form: Record | None, sealed: tuple[str, ...]
     _check_signature(world, call, who)
     call.json = _read(call) if form else {}
     sealed_fields.check(world, call, sealed)
-    named = call.json.get("mchid", who.mchid) if form else call.query.get("mchid", who.mchid)
-    if isinstance(named, str) and named != who.mchid:
+    said = call.json if form else call.query
+    if any(isinstance(said.get(name), str) and said[name] != who.mchid for name in SIGNERS):
         raise mchid_mismatch()
     if form:
         form.check(call.json, "")

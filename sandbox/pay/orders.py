@@ -79,28 +79,43 @@ def close(world: World, out_trade_no: str) -> None:
 
 
 def _check_parties(world: World, trade_type: str, body: dict[str, Any]) -> None:
-    if body["appid"] != world.keys.identity.app_id:
-        raise refusals.Refusal(400, "APPID_MCHID_NOT_MATCH", "appid和mchid不匹配，请检查后再试", number=268445527)
+    check_appid(world, body["appid"])
     if "identity" in body.get("payer", {}):
         raise refusals.Refusal(403, "NO_AUTH", "商户无此接口权限：实名支付", number=268443715)
     if trade_type == "JSAPI":
-        openid = body["payer"]["openid"]
-        if not re.fullmatch(r"o[0-9A-Za-z_-]{5,63}", openid):
-            raise refusals.param_error("无效的openid", field="/payer/openid", value=openid)
-        if users.find(world, openid) is None:
-            if world.knobs.strict_openid:
-                raise refusals.param_error("无效的openid", field="/payer/openid", value=openid)
-            users.meet(world, label=openid, openid=openid)
+        check_openid(world, body["payer"]["openid"], "/payer/openid")
+
+
+def check_appid(world: World, appid: str) -> None:
+    """Refuse an appid that is not bound to the merchant."""
+    if appid != world.keys.identity.app_id:
+        raise refusals.Refusal(400, "APPID_MCHID_NOT_MATCH", "appid和mchid不匹配，请检查后再试", number=268445527)
+
+
+def check_openid(world: World, openid: str, field: str) -> None:
+    """Refuse a misshapen openid; one of the right look becomes a user, unless ``strict_openid`` is on."""
+    if not re.fullmatch(r"o[0-9A-Za-z_-]{5,63}", openid):
+        raise refusals.param_error("无效的openid", field=field, value=openid)
+    if users.find(world, openid) is None:
+        if world.knobs.strict_openid:
+            raise refusals.param_error("无效的openid", field=field, value=openid)
+        users.meet(world, label=openid, openid=openid)
+
+
+def expiry(world: World, trade_type: str, body: dict[str, Any]) -> float:
+    """Until when the payer may pay. Raises a PARAM_ERROR for a ``time_expire`` too far ahead."""
+    now = world.clock.now()
+    if "time_expire" not in body:
+        return now + LIFE_S
+    asked = datetime.fromisoformat(body["time_expire"]).timestamp()
+    if asked > now + LONGEST_EXPIRY_S.get(trade_type, LONGEST_EXPIRY_ELSE_S) + MINUTE_S:
+        raise refusals.param_error("支付结束时间过长", field="/time_expire", value=body["time_expire"])
+    return max(asked, now + MINUTE_S)
 
 
 def _add(world: World, trade_type: str, body: dict[str, Any]) -> None:
     now = world.clock.now()
-    expires_at = now + LIFE_S
-    if "time_expire" in body:
-        asked = datetime.fromisoformat(body["time_expire"]).timestamp()
-        if asked > now + LONGEST_EXPIRY_S.get(trade_type, LONGEST_EXPIRY_ELSE_S) + MINUTE_S:
-            raise refusals.param_error("支付结束时间过长", field="/time_expire", value=body["time_expire"])
-        expires_at = max(asked, now + MINUTE_S)
+    expires_at = expiry(world, trade_type, body)
     world.db.insert(
         "orders",
         {
@@ -125,11 +140,15 @@ def _meet_again(world: World, order: sqlite3.Row, trade_type: str, body: dict[st
         raise refusals.order_paid()
     if order["state"] == "CLOSED" or order["expires_at"] <= world.clock.now():
         raise refusals.order_closed()
-    if order["trade_type"] == trade_type and order["body"] == canonical(body):
-        return
+    if order["trade_type"] != trade_type or order["body"] != canonical(body):
+        raise number_used(world)
+
+
+def number_used(world: World) -> refusals.Refusal:
+    """The number came before with other parameters; which answer, is a setting."""
     if world.knobs.reused_number == "INVALID_REQUEST":
-        raise refusals.invalid("201 商户订单号重复", number=268498688)
-    raise refusals.Refusal(403, "OUT_TRADE_NO_USED", "商户订单号重复", number=268498688)
+        return refusals.invalid("201 商户订单号重复", number=268498688)
+    return refusals.Refusal(403, "OUT_TRADE_NO_USED", "商户订单号重复", number=268498688)
 
 
 def _issue_prepay(world: World, trade_type: str, out_trade_no: str) -> sqlite3.Row:

@@ -1,31 +1,13 @@
 """Which paths exist, and what each one calls."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from sandbox.pay import certificates, echo, forms, orders, refunds
 from sandbox.pay.exchange import Call
 from sandbox.pay.refusals import Nowhere, param_error
-from sandbox.pay.shape import Record
+from sandbox.pay.route import Handler, Route, h5_url
 from sandbox.world import World
-
-Handler = Callable[[World, Call], dict[str, Any] | None]
-"""Answers the content, or ``None`` for 204."""
-
-
-@dataclass(frozen=True)
-class Route:
-    """A method and a path whose ``{x}`` segments are taken decoded."""
-
-    method: str
-    path: str
-    handle: Handler
-    form: Record | None = None
-    needs_mchid: bool = False
-    sealed: tuple[str, ...] = ()
-    """Members that are encrypted."""
 
 
 def _prepay_id(trade_type: str) -> Handler:
@@ -37,10 +19,7 @@ def _native(world: World, call: Call) -> dict[str, Any]:
 
 
 def _h5(world: World, call: Call) -> dict[str, Any]:
-    """The address leads to this world's own phone page: under whichever name the caller reached us."""
-    prepay_id = orders.place(world, "MWEB", call.json)["prepay_id"]
-    here = f"http://{call.headers['host']}" if call.headers.get("host") else world.base_url
-    return {"h5_url": f"{here}/cgi-bin/mmpayweb-bin/checkmweb?prepay_id={quote(prepay_id)}&package=0"}
+    return {"h5_url": h5_url(world, call, orders.place(world, "MWEB", call.json)["prepay_id"])}
 
 
 def _close(world: World, call: Call) -> None:
