@@ -47,7 +47,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_bill_file"),
         info={"append_only": True},
     )
-    op.create_index("ix_bill_file_day_kind_sha1", "bill_file", ["day", "kind", "sha1"], unique=True)
+    op.create_index(
+        "uq_bill_file_broken",
+        "bill_file",
+        ["day", "kind", "sha1"],
+        unique=True,
+        postgresql_where=sa.text("broken IS NOT NULL"),
+    )
     op.create_table(
         "bill_flow",
         sa.Column("day", sa.Date(), nullable=False),
@@ -140,13 +146,17 @@ def upgrade() -> None:
         sa.Column("waits", sa.Boolean(), nullable=False),
         sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
         sa.Column("noted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("gone_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["day"], ["bill_day.day"], name="fk_bill_difference_day"),
         sa.PrimaryKeyConstraint("id", name="pk_bill_difference"),
     )
     op.create_index("ix_bill_difference_day_id", "bill_difference", ["day", "id"], unique=False)
-    op.create_index("uq_bill_difference_kind_reference", "bill_difference", ["kind", "reference"], unique=True)
+    op.create_index(
+        "ix_bill_difference_day_kind_reference", "bill_difference", ["day", "kind", "reference"], unique=True
+    )
+    op.create_index("ix_bill_difference_kind_reference", "bill_difference", ["kind", "reference"], unique=False)
     op.create_index(
         "ix_payment_received_at",
         "payment",
@@ -165,6 +175,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("succeeded_at IS NOT NULL"),
     )
 
+    op.create_index("ix_posting_at", "posting", ["at"], unique=False, postgresql_using="brin")
     for table in _APPEND_ONLY:
         op.execute(
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change()"

@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kit.database import Table
+from payments.ledger import Posting
 from payments.models import Payment, Refund
 
 
@@ -68,7 +69,10 @@ class BillFile(Table):
     """A file as WeChat gave it, also one that turned out broken: its bytes are kept, compressed, in chunks."""
 
     __tablename__ = "bill_file"
-    __table_args__ = (Index(None, "day", "kind", "sha1", unique=True), {"info": {"append_only": True}})
+    __table_args__ = (
+        Index("uq_bill_file_broken", "day", "kind", "sha1", unique=True, postgresql_where=text("broken IS NOT NULL")),
+        {"info": {"append_only": True}},
+    )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     day: Mapped[date]
@@ -178,11 +182,12 @@ class BillFlow(Table):
 
 
 class BillDifference(Table):
-    """Something that does not fit, once for each kind and reference. It stays when it is gone, with the time."""
+    """Something that does not fit, once for each day, kind and reference. It stays when it is gone, with the time."""
 
     __tablename__ = "bill_difference"
     __table_args__ = (
-        Index("uq_bill_difference_kind_reference", "kind", "reference", unique=True),
+        Index(None, "day", "kind", "reference", unique=True),
+        Index(None, "kind", "reference"),
         Index(None, "day", "id"),
         ForeignKeyConstraint(["day"], ["bill_day.day"]),
     )
@@ -203,12 +208,15 @@ class BillDifference(Table):
     found_at: Mapped[datetime]
     asked_at: Mapped[datetime | None]
     """When WeChat was asked about it."""
+    answer: Mapped[str | None]
+    """What came of that."""
     noted_at: Mapped[datetime | None]
     """When it became a case."""
     gone_at: Mapped[datetime | None]
 
 
 # What the matching looks up by: the money of a day, and a refund by WeChat's number.
+Index("ix_posting_at", Posting.at, postgresql_using="brin")
 Index("ix_payment_received_at", Payment.received_at, postgresql_where=Payment.received_at.is_not(None))
 Index("ix_refund_refund_id", Refund.refund_id, postgresql_where=Refund.refund_id.is_not(None))
 Index("ix_refund_succeeded_at", Refund.succeeded_at, postgresql_where=Refund.succeeded_at.is_not(None))

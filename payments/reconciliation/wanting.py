@@ -1,0 +1,98 @@
+"""Which bills are wanted, and whose turn it is: rows with a time, taken with SKIP LOCKED by as many workers as there are."""
+
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Date, cast, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kit.errors import Unprocessable
+from payments.models import Payment
+from payments.reconciliation import beijing
+from payments.reconciliation.models import Bill, BillDay, BillKind, BillState, DayState
+
+CATCH_UP = timedelta(days=20)
+"""So far back days are caught up by themselves after a time without workers; older ones when somebody asks."""
+LEASE = timedelta(minutes=15)
+"""Whoever takes a bill or a day has it for so long; then it is another one's."""
+
+
+class DayOutOfReach(Unprocessable):
+    """WeChat Pay has bills from {oldest} to {newest}."""
+
+    zh = "微信支付账单可获取的日期为 {oldest} 至 {newest}"
+
+
+async def want(session: AsyncSession, now: datetime) -> None:
+    """Write down the days since our first money whose bills can be had and were never asked for."""
+    first = await session.scalar(select(func.min(Payment.received_at)))
+    newest = beijing.newest(now)
+    if first is None or beijing.day_of(first) > newest:
+        return
+    await _add(session, max(beijing.day_of(first), newest - CATCH_UP), newest, now)
+
+
+async def ask_for(session: AsyncSession, day: date, now: datetime) -> None:
+    """Have `day` reconciled now: what failed is tried again. Raises `DayOutOfReach` (422) for one that was never had."""
+    if await session.get(BillDay, day) is None:
+        newest, oldest = beijing.newest(now), beijing.oldest(now)
+        if not oldest <= day <= newest:
+            raise DayOutOfReach(oldest=oldest.isoformat(), newest=newest.isoformat())
+        await _add(session, day, day, now)
+    again = {"state": BillState.WANTED, "check_at": now, "attempts": 0, "broken": 0}
+    unsettled = Bill.state.in_([BillState.WANTED, BillState.FAILED, BillState.EMPTY])
+    await session.execute(update(Bill).where(Bill.day == day, unsettled).values(again))
+    await session.execute(update(BillDay).where(BillDay.day == day).values(check_at=now))
+
+
+async def _add(session: AsyncSession, first: date, last: date, now: datetime) -> None:
+    days = func.generate_series(cast(literal(first), Date), cast(literal(last), Date), text("interval '1 day'"))
+    series = select(cast(days.column_valued("day"), Date))
+    added = insert(BillDay).from_select(
+        ["day", "state", "figures"], series.add_columns(literal(DayState.OPEN), text("'{}'"))
+    )
+    for day in await session.scalars(added.on_conflict_do_nothing().returning(BillDay.day)):
+        for kind in BillKind:
+            session.add(Bill(day=day, kind=kind, state=BillState.WANTED, check_at=now))
+    await session.flush()
+
+
+async def claim_bill(session: AsyncSession, now: datetime) -> tuple[date, BillKind] | None:
+    """The next bill to be had, oldest first; ours for `LEASE`."""
+    statement = (
+        select(Bill)
+        .where(Bill.state == BillState.WANTED, Bill.check_at <= now)
+        .order_by(Bill.day, Bill.kind)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    bill = await session.scalar(statement)
+    if bill is None:
+        return None
+    bill.check_at = now + LEASE
+    return bill.day, BillKind(bill.kind)
+
+
+async def claim_day(session: AsyncSession, now: datetime) -> date | None:
+    """The next day to be matched: both bills are settled and its time has come; ours for `LEASE`."""
+    waiting = select(Bill.day).where(Bill.day == BillDay.day, Bill.state == BillState.WANTED)
+    statement = (
+        select(BillDay)
+        .where(BillDay.check_at <= now, ~waiting.exists())
+        .order_by(BillDay.day)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    day = await session.scalar(statement)
+    if day is None:
+        return None
+    day.check_at = now + LEASE
+    return day.day
+
+
+async def settled(session: AsyncSession, bill: Bill, state: BillState, now: datetime) -> None:
+    """`bill` has come to an end, so its day may be matched; and yesterday's leftovers, which this bill may explain."""
+    bill.state, bill.last_error = state, bill.last_error if state is BillState.FAILED else None
+    await session.flush()
+    differing = (BillDay.day == bill.day - timedelta(days=1)) & (BillDay.state == DayState.DIFFERS)
+    await session.execute(update(BillDay).where((BillDay.day == bill.day) | differing).values(check_at=now))
