@@ -55,3 +55,20 @@ CREATE TABLE IF NOT EXISTS attempts (
     status INTEGER, answer TEXT, error TEXT, took_ms INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS attempts_by_notice ON attempts (notice_id);
+
+CREATE TABLE IF NOT EXISTS combinations (
+    combine_out_trade_no TEXT PRIMARY KEY, trade_type TEXT NOT NULL, body TEXT NOT NULL, openid TEXT,
+    notify_url TEXT NOT NULL, created_at REAL NOT NULL, expires_at REAL NOT NULL, cancelled_at REAL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS combined_orders (
+    out_trade_no TEXT PRIMARY KEY REFERENCES orders (out_trade_no),
+    combine_out_trade_no TEXT NOT NULL REFERENCES combinations (combine_out_trade_no), place INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS combined_orders_by_combination ON combined_orders (combine_out_trade_no);
+
+CREATE TABLE IF NOT EXISTS combined_prepays (
+    prepay_id TEXT PRIMARY KEY,
+    combine_out_trade_no TEXT NOT NULL REFERENCES combinations (combine_out_trade_no), code TEXT,
+    created_at REAL NOT NULL, valid_until REAL NOT NULL, replaced INTEGER NOT NULL DEFAULT 0
+);

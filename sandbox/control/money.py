@@ -9,8 +9,10 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from sandbox.clock import on_the_wire
+from sandbox.control.combinations import list_combinations
 from sandbox.control.levers import NotHere, NotNow
 from sandbox.pay import payers, refund_objects, refunds
+from sandbox.pay.combined import combinations, paying
 from sandbox.pay.refusals import Refusal
 from sandbox.world import World
 
@@ -51,7 +53,7 @@ def _payments(world: World) -> list[ControllerRouterHandler]:
     @post("/_sandbox/prepay/{prepay_id:str}/pay", status_code=200, summary="The buyer pays what a prepay_id opens")
     async def pay_prepay(request: Request[Any, Any, Any], prepay_id: FromPath[str]) -> dict[str, Any]:
         try:
-            out_trade_no = payers.order_of_prepay(world, prepay_id)
+            out_trade_no = paying.combination_of_prepay(world, prepay_id) or payers.order_of_prepay(world, prepay_id)
         except payers.NoSuchPayment as why:
             raise NotHere(str(why)) from None
         return _pay(world, out_trade_no, prepay_id, await _payer(request))
@@ -59,7 +61,8 @@ def _payments(world: World) -> list[ControllerRouterHandler]:
     @post("/_sandbox/payments/{out_trade_no:str}/cancel", status_code=200, summary="The buyer closes the sheet")
     async def cancel(out_trade_no: FromPath[str]) -> dict[str, Any]:
         try:
-            payers.cancel(world, out_trade_no)
+            tap_away = paying.cancel if combinations.find(world, out_trade_no) else payers.cancel
+            tap_away(world, out_trade_no)
         except payers.NoSuchPayment as why:
             raise NotHere(str(why)) from None
         except payers.CannotPay as why:
@@ -95,7 +98,9 @@ def list_payments(world: World, state: str | None, limit: int = PAGE) -> list[di
     sql = """SELECT o.*, p.prepay_id, p.valid_until FROM orders o JOIN prepays p USING (out_trade_no)
              WHERE p.rowid = (SELECT max(rowid) FROM prepays latest WHERE latest.out_trade_no = o.out_trade_no) AND (? IS NULL OR state = ?) AND NOT (? IS 'NOTPAY' AND closes_at <= ?)
              ORDER BY o.created_at DESC LIMIT ?"""
-    return [_payment(world, row) for row in world.db.rows(sql, state, state, state, world.clock.now(), limit)]
+    single = [_payment(world, row) for row in world.db.rows(sql, state, state, state, world.clock.now(), limit)]
+    combined = list_combinations(world, state, limit)
+    return sorted([*single, *combined], key=lambda payment: payment["created_at"], reverse=True)[:limit]
 
 
 def list_refunds(world: World, limit: int = PAGE) -> list[dict[str, Any]]:
@@ -151,7 +156,8 @@ async def _payer(request: Request[Any, Any, Any]) -> Payer:
 
 def _pay(world: World, out_trade_no: str, prepay_id: str | None, payer: Payer) -> dict[str, Any]:
     try:
-        return payers.pay(
+        pay = paying.pay if combinations.find(world, out_trade_no) else payers.pay
+        return pay(
             world,
             out_trade_no,
             openid=payer.openid,

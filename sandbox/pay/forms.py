@@ -23,7 +23,7 @@ def _web_address(value: str) -> str | None:
     return "回调地址不能携带参数" if url.query or url.fragment or value.endswith(("?", "#")) else None
 
 
-def _reachable(value: str) -> str | None:
+def reachable(value: str) -> str | None:
     return "用户终端IP不合法" if value in {"127.0.0.1", "::1"} else None
 
 
@@ -109,7 +109,7 @@ _NAMED_PAYER = Record("支付者信息", required={"openid": Text("用户标识"
 _UNNAMED_PAYER = Record("支付者信息", optional={"identity": IDENTITY})
 _H5_SCENE = Record(
     "场景信息",
-    required={"payer_client_ip": replace(ADDRESS, rule=_reachable), "h5_info": H5_INFO},
+    required={"payer_client_ip": replace(ADDRESS, rule=reachable), "h5_info": H5_INFO},
     optional=SCENE,
 )
 

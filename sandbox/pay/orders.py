@@ -50,9 +50,15 @@ def find(world: World, out_trade_no: str) -> sqlite3.Row | None:
     return order
 
 
+def find_single(world: World, out_trade_no: str) -> sqlite3.Row | None:
+    """The order, unless it is part of a combined payment: those are queried and closed as a whole."""
+    part = world.db.row("SELECT 1 FROM combined_orders WHERE out_trade_no = ?", out_trade_no)
+    return None if part else find(world, out_trade_no)
+
+
 def look_up(world: World, out_trade_no: str) -> dict[str, Any]:
     """``GET /v3/pay/transactions/out-trade-no/{out_trade_no}``."""
-    order = find(world, out_trade_no)
+    order = find_single(world, out_trade_no)
     if order is None:
         raise refusals.order_unknown()
     return view(world, order)
@@ -60,16 +66,16 @@ def look_up(world: World, out_trade_no: str) -> dict[str, Any]:
 
 def look_up_by_transaction(world: World, transaction_id: str) -> dict[str, Any]:
     """``GET /v3/pay/transactions/id/{transaction_id}``."""
-    order = world.db.row("SELECT * FROM orders WHERE transaction_id = ?", transaction_id)
+    order = world.db.row("SELECT out_trade_no FROM orders WHERE transaction_id = ?", transaction_id)
     if order is None:
         raise refusals.order_unknown()
-    return view(world, order)
+    return look_up(world, order["out_trade_no"])
 
 
 def close(world: World, out_trade_no: str) -> None:
     """``POST …/close``: nobody can pay any more. Closing again is fine, closing what was paid is ORDERPAID."""
     with world.db.transaction():
-        order = find(world, out_trade_no)
+        order = find_single(world, out_trade_no)
         if order is None:
             raise refusals.order_unknown()
         if order["state"] in {"SUCCESS", "REFUND"}:

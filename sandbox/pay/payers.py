@@ -44,10 +44,13 @@ def pay(
     Raises :class:`NoSuchPayment` or :class:`CannotPay`.
     """
     with world.db.transaction():
-        order = _payable(world, out_trade_no, raced=raced)
+        order = orders.find_single(world, out_trade_no)
+        if order is None:
+            raise NoSuchPayment(f"No order {out_trade_no}.")
+        check_payable(world, order, raced=raced)
         if not raced:
-            _check_prepay(world, out_trade_no, prepay_id)
-        payer = _payer(world, order, openid)
+            check_prepay(world, _prepay(world, out_trade_no, prepay_id))
+        payer = who_pays(world, order["openid"], openid)
         if not 0 <= coupon_fen < order["total"]:
             raise CannotPay("The coupon must leave at least one fen to pay.")
         paid = receive(world, out_trade_no, payer, coupon_fen)
@@ -86,36 +89,37 @@ def cancel(world: World, out_trade_no: str) -> None:
         world.db.write("UPDATE orders SET cancelled_at = ? WHERE out_trade_no = ?", world.clock.now(), out_trade_no)
 
 
-def _payable(world: World, out_trade_no: str, *, raced: bool) -> sqlite3.Row:
-    order = orders.find(world, out_trade_no)
-    if order is None:
-        raise NoSuchPayment(f"No order {out_trade_no}.")
+def check_payable(world: World, order: sqlite3.Row, *, raced: bool) -> None:
+    """Raise :class:`CannotPay` for an order that is paid or closed, or whose time is over, unless it ``raced``."""
     if raced and order["state"] in {"NOTPAY", "CLOSED"}:
-        return order
+        return
     if order["state"] != "NOTPAY":
         raise CannotPay(f"The order is {order['state']}, only NOTPAY can be paid.")
     if order["expires_at"] <= world.clock.now():
         raise CannotPay("The order's time_expire has passed.")
-    return order
 
 
-def _check_prepay(world: World, out_trade_no: str, prepay_id: str | None) -> None:
+def _prepay(world: World, out_trade_no: str, prepay_id: str | None) -> sqlite3.Row | None:
     sql = "SELECT * FROM prepays WHERE out_trade_no = ? AND (prepay_id = ? OR ? IS NULL) ORDER BY rowid DESC"
-    prepay = world.db.row(sql, out_trade_no, prepay_id, prepay_id)
+    return world.db.row(sql, out_trade_no, prepay_id, prepay_id)
+
+
+def check_prepay(world: World, prepay: sqlite3.Row | None) -> None:
+    """Raise :class:`NoSuchPayment` for none, :class:`CannotPay` for one that was replaced or is too old."""
     if prepay is None:
-        raise NoSuchPayment(f"No prepay {prepay_id} of order {out_trade_no}.")
+        raise NoSuchPayment("No such prepay of this order.")
     if prepay["replaced"]:
         raise CannotPay("The code was replaced by a newer one.")
     if prepay["valid_until"] <= world.clock.now():
         raise CannotPay("The prepay_id or code has expired; the merchant must order again.")
 
 
-def _payer(world: World, order: sqlite3.Row, openid: str | None) -> str:
+def who_pays(world: World, named: str | None, openid: str | None) -> str:
     """JSAPI orders name their payer; the others belong to whoever pays first."""
-    if order["openid"] is not None:
-        if openid not in {None, order["openid"]}:
+    if named is not None:
+        if openid not in {None, named}:
             raise CannotPay("The order belongs to another payer's openid.")
-        return str(order["openid"])
+        return named
     if openid is None:
         return users.meet(world, label="passer-by").openid
     if users.find(world, openid) is None:

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from sandbox.pay import certificates, echo, forms, orders, refunds
+from sandbox.pay.combined import routes as combined
 from sandbox.pay.exchange import Call
 from sandbox.pay.refusals import Nowhere, param_error
 from sandbox.pay.route import Handler, Route, h5_url
@@ -61,6 +62,7 @@ ROUTES = [
     ),
     Route("POST", "/v3/security/echo", echo.answer, forms.ECHO, sealed=(echo.ENCRYPTED,)),
     Route("GET", "/v3/certificates", lambda world, _: certificates.download(world)),
+    *combined.ROUTES,
 ]
 
 

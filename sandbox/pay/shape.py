@@ -120,12 +120,15 @@ class Many:
     label: str
     each: Shape
     most: int = 100
+    least: int = 0
 
     def check(self, value: Any, path: str) -> None:
         if not isinstance(value, list):
             raise _wrong(path, self.label, "类型不匹配，应为数组", value)
         if len(value) > self.most:
             raise _wrong(path, self.label, f"数组长度大于最大值 {self.most}", len(value))
+        if len(value) < self.least:
+            raise _wrong(path, self.label, f"数组长度小于最小值 {self.least}", len(value))
         for index, item in enumerate(value):
             self.each.check(item, f"{path}/{index}")
 
