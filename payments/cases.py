@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from sqlalchemy import and_, or_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +14,9 @@ log = structlog.get_logger()
 
 ALARMS = frozenset({"wrong_account", "second_transaction", "reused_transaction", "unknown_order", "apiv3_key_wrong"})
 """Kinds that say that something is wrong with the account itself, or that somebody lies: a person must look now."""
+
+_PASSING = frozenset({"refund_abnormal", "refund_closed", "refund_not_enough", "refund_refused", "unknown_refund"})
+"""Troubles of a refund that are over when its money is back."""
 
 
 async def note(
@@ -40,3 +44,12 @@ async def note(
     await session.execute(statement.on_conflict_do_nothing())
     alarm = log.critical if kind in ALARMS else log.warning
     alarm("payment exception", kind=kind, reference=reference)
+
+
+async def answered(session: AsyncSession, out_refund_no: str, refund_id: int, resolution: str, at: datetime) -> None:
+    """What was open about this refund, or waited for it, has ended well: nobody needs to look any more."""
+    about = and_(PaymentException.reference == out_refund_no, PaymentException.kind.in_(_PASSING))
+    statement = update(PaymentException).where(
+        or_(about, PaymentException.refund_id == refund_id), PaymentException.resolved_at.is_(None)
+    )
+    await session.execute(statement.values(resolved_at=at, resolved_by="system", resolution=resolution))

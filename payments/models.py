@@ -4,9 +4,10 @@ OPENING ──▶ OPEN ──▶ RECEIVED         the money is in
    │          │          ▲
    └──────────┴─▶ CLOSED ┘            money may still arrive for what we closed: it is received, and goes back
 
-REQUESTED ─▶ PROCESSING ─▶ SUCCEEDED
-     │            ├──────▶ ABNORMAL ─▶ PROCESSING
-     └─▶ REFUSED  └──────▶ CLOSED
+WAITING ─▶ REQUESTED ─▶ PROCESSING ─▶ SUCCEEDED
+   │         │    ▲         ├──────▶ ABNORMAL ─▶ PROCESSING
+   ▼         ▼    │         └──────▶ CLOSED
+REJECTED   REFUSED           (what ended without success may be begun anew: REFUSED by its own number, CLOSED by another)
 """
 
 from datetime import datetime
@@ -32,6 +33,8 @@ class PaymentState(StrEnum):
 
 
 class RefundState(StrEnum):
+    WAITING = "waiting"
+    """Above the shop's limit: a second person decides. Its amount is claimed; WeChat knows nothing of it."""
     REQUESTED = "requested"
     """The intent is committed; WeChat may or may not have it."""
     PROCESSING = "processing"
@@ -40,7 +43,28 @@ class RefundState(StrEnum):
     """The payer's account is gone; the money waits with the merchant and a person decides."""
     CLOSED = "closed"
     REFUSED = "refused"
-    """WeChat will never do it: a person decides."""
+    """WeChat will not do it as things are: a person mends the cause, or decides otherwise."""
+    REJECTED = "rejected"
+    """The second person said no."""
+
+
+class RefundOrigin(StrEnum):
+    SYSTEM = "system"
+    """Money that must not stay: late, twice, a wrong amount. Nobody needs to approve it."""
+    STAFF = "staff"
+    PORTAL = "portal"
+    """Made by hand in WeChat's merchant portal; we heard of it afterwards."""
+
+
+class RefundWait(StrEnum):
+    """Why a `requested` refund is not with WeChat yet."""
+
+    GAP = "gap"
+    """Parts of one payment go out a minute apart."""
+    NOT_ENOUGH = "not_enough"
+    """The merchant's balance is too small; the same number is tried again."""
+    SHARES = "shares"
+    """What was shared with others must come back first."""
 
 
 PAYMENT_MOVES: dict[PaymentState, frozenset[PaymentState]] = {
@@ -50,6 +74,7 @@ PAYMENT_MOVES: dict[PaymentState, frozenset[PaymentState]] = {
     PaymentState.RECEIVED: frozenset(),
 }
 REFUND_MOVES: dict[RefundState, frozenset[RefundState]] = {
+    RefundState.WAITING: frozenset({RefundState.REQUESTED, RefundState.REJECTED}),
     RefundState.REQUESTED: frozenset(
         {
             RefundState.PROCESSING,
@@ -63,8 +88,11 @@ REFUND_MOVES: dict[RefundState, frozenset[RefundState]] = {
     RefundState.ABNORMAL: frozenset({RefundState.PROCESSING, RefundState.SUCCEEDED, RefundState.CLOSED}),
     RefundState.SUCCEEDED: frozenset(),
     RefundState.CLOSED: frozenset(),
-    RefundState.REFUSED: frozenset(),
+    RefundState.REFUSED: frozenset({RefundState.REQUESTED}),
+    RefundState.REJECTED: frozenset(),
 }
+UNDONE = (RefundState.CLOSED, RefundState.REFUSED, RefundState.REJECTED)
+"""Ended without money: what the refund claimed is free again."""
 LIVE = (PaymentState.OPENING, PaymentState.OPEN)
 
 
@@ -82,6 +110,10 @@ class Payment(Table):
         CheckConstraint("amount_fen > 0", name="amount"),
         CheckConstraint("refunded_fen >= 0 AND refunded_fen <= coalesce(received_fen, 0)", name="refunded"),
         CheckConstraint("NOT applied OR state = 'received'", name="applied"),
+        CheckConstraint(
+            "shared_fen >= 0 AND shared_fen <= CASE WHEN profit_sharing THEN coalesce(received_fen, 0) ELSE 0 END",
+            name="shared",
+        ),
         CheckConstraint(
             "(state = 'received') = (transaction_id IS NOT NULL AND received_fen IS NOT NULL AND received_at IS NOT NULL)",
             name="received",
@@ -119,6 +151,11 @@ class Payment(Table):
     """It is this payment that paid the payable."""
     refunded_fen: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     """Sum of the refunds that are under way or done."""
+    profit_sharing: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """Opened for profit sharing: WeChat freezes the money until it is shared or unfrozen."""
+    shared_fen: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """Sum of the shares that are under way or done, less what came back. A trigger lets it grow only while it and
+    `refunded_fen` fit into what was received."""
     check_at: Mapped[datetime]
     """When to ask WeChat next, should no news come."""
     checks: Mapped[int] = mapped_column(default=0, server_default=text("0"))
@@ -140,26 +177,57 @@ class Refund(Table):
     __tablename__ = "refund"
     __table_args__ = (
         CheckConstraint("amount_fen > 0", name="amount"),
-        Index("ix_refund_check_at", "check_at", postgresql_where=text("state IN ('requested', 'processing')")),
+        CheckConstraint(
+            "state IN ('waiting', 'requested', 'processing', 'succeeded', 'abnormal', 'closed', 'refused', 'rejected')",
+            name="state",
+        ),
+        CheckConstraint("origin IN ('system', 'staff', 'portal')", name="origin"),
+        CheckConstraint("state NOT IN ('waiting', 'rejected') OR origin = 'staff'", name="waits"),
+        CheckConstraint("decided_by <> requested_by", name="second_person"),
+        CheckConstraint("waiting_for IS NULL OR state = 'requested'", name="waiting_for"),
+        CheckConstraint("(state = 'succeeded') = (succeeded_at IS NOT NULL)", name="succeeded"),
+        Index("ix_refund_check_at", "check_at", postgresql_where=text("state IN ('requested', 'processing', 'abnormal')")),
         Index(None, "payment_id"),
+        Index(None, "payable"),
+        Index(None, "state", "id"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     out_refund_no: Mapped[str] = mapped_column(unique=True)
+    """Derived from the merchant's number and `cause`; WeChat's own for one made in the portal."""
     payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"))
     payable: Mapped[str]
     cause: Mapped[str] = mapped_column(unique=True)
     """Why, and which: `aftersale:<no>`, `late:<transaction id>`. The same cause is never refunded twice."""
+    origin: Mapped[str] = mapped_column(default=RefundOrigin.SYSTEM, server_default=text("'system'"))
     amount_fen: Mapped[int]
+    """Of the order's total. The payer gets `payer_refund_fen` of it, the rest goes back into coupons."""
     reason: Mapped[str]
     """Shown to the payer."""
     state: Mapped[str]
     refund_id: Mapped[str | None]
+    promises: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """How often this number was promised: once, and once more for each time it was refused and set going again."""
     attempts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    sent_at: Mapped[datetime | None]
+    """When it was last brought to WeChat."""
     check_at: Mapped[datetime]
+    waiting_for: Mapped[str | None]
+    waiting_since: Mapped[datetime | None]
     last_error: Mapped[str | None]
+    payer_refund_fen: Mapped[int | None]
+    """WeChat's word: what the payer gets of it."""
+    discount_refund_fen: Mapped[int | None]
+    """WeChat's word: the coupons' share."""
+    settlement_refund_fen: Mapped[int | None]
+    """WeChat's word: what is taken from our settlement."""
+    user_received_account: Mapped[str | None]
+    """WeChat's word, for people: where the payer finds it."""
     requested_by: Mapped[str]
     requested_at: Mapped[datetime]
+    decided_by: Mapped[str | None]
+    """The second person, who approved or rejected it."""
+    decided_at: Mapped[datetime | None]
     succeeded_at: Mapped[datetime | None]
 
     def move(self, to: RefundState) -> None:
@@ -168,6 +236,7 @@ class Refund(Table):
         if to not in REFUND_MOVES[source]:
             raise IllegalMove(what="refund", source=source, target=to)
         self.state = to
+        self.waiting_for = self.waiting_since = None
 
 
 class Notice(Table):

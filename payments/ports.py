@@ -29,8 +29,16 @@ class Declined(msgspec.Struct, frozen=True):
     """`paid_after_close`, `second_payment`, `unknown_payable` or `amount_mismatch`: the kind of the exception."""
 
 
+class RefundFound(msgspec.Struct, frozen=True):
+    """Money of a payable went back without our asking: by hand, in WeChat's merchant portal."""
+
+    payable: str
+    out_refund_no: str
+    amount_fen: int
+
+
 class RefundNews(msgspec.Struct, frozen=True):
-    """A refund ended: `succeeded`, or not (`closed`, `refused`)."""
+    """A refund ended: `succeeded`, or not (`closed`, `refused`, `rejected`)."""
 
     payable: str
     cause: str
@@ -38,6 +46,9 @@ class RefundNews(msgspec.Struct, frozen=True):
     amount_fen: int
     succeeded: bool
     at: datetime
+    outcome: str = ""
+    """The refund's last state."""
+    by: str = "wechat"
 
 
 @runtime_checkable  # Litestar checks what it injects
@@ -50,6 +61,10 @@ class Payee(Protocol):
 
     async def revived(self, session: AsyncSession, receipt: Receipt, at: datetime) -> Declined | None:
         """Take the money for what was closed before it came (`None`), if all of it can still be given; or decline it."""
+        ...
+
+    async def refund_found(self, session: AsyncSession, found: RefundFound, at: datetime) -> str | None:
+        """Find out what a refund was for that nobody asked us for. The cause to keep it under, or `None`."""
         ...
 
     async def refunded(self, session: AsyncSession, news: RefundNews) -> None:

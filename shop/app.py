@@ -126,6 +126,7 @@ class ShopPayee:
 
     paid = staticmethod(shop.orders.payee.paid)
     revived = staticmethod(shop.orders.payee.revived)
+    refund_found = staticmethod(shop.aftersales.refunding.refund_found)
     refunded = staticmethod(shop.aftersales.refunding.refunded)
 
 

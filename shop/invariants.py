@@ -19,8 +19,7 @@ QUERIES = {
             SELECT l.sku_id, sum(l.quantity) q FROM order_line l JOIN orders o ON o.id = l.order_id
             WHERE o.paid_at IS NOT NULL GROUP BY 1
         ) x USING (sku_id) LEFT JOIN (
-            SELECT l.sku_id, sum(p.quantity) q FROM after_sale_line p JOIN order_line l ON l.id = p.order_line_id
-            JOIN after_sale a ON a.id = p.after_sale_id WHERE a.restock GROUP BY 1
+            SELECT l.sku_id, sum(p.restocked) q FROM after_sale_line p JOIN order_line l ON l.id = p.order_line_id GROUP BY 1
         ) b USING (sku_id) WHERE s.n <> coalesce(x.q, 0) - coalesce(b.q, 0)""",
     "a paid order has exactly one applied payment, of its total": """
         SELECT o.no FROM orders o WHERE (o.paid_at IS NOT NULL) <> EXISTS (
@@ -32,7 +31,7 @@ QUERIES = {
             AND (r.amount_fen = p.received_fen OR e.refund_id IS NULL AND e.kind = 'amount_mismatch'))""",
     "a payment's refunds are what it claims": """
         SELECT p.out_trade_no FROM payment p LEFT JOIN (
-            SELECT payment_id, sum(amount_fen) s FROM refund WHERE state NOT IN ('closed', 'refused') GROUP BY 1
+            SELECT payment_id, sum(amount_fen) s FROM refund WHERE state NOT IN ('closed', 'refused', 'rejected') GROUP BY 1
         ) r ON r.payment_id = p.id WHERE p.refunded_fen <> coalesce(r.s, 0)""",
     "an order's refunds are its lines' and its freight's": """
         SELECT o.no FROM orders o JOIN (
@@ -51,7 +50,7 @@ QUERIES = {
 MONEY = """
     SELECT (SELECT coalesce(sum(received_fen), 0) FROM payment WHERE state = 'received')::bigint AS received_fen,
            (SELECT coalesce(sum(total_fen - refunded_fen), 0) FROM orders WHERE paid_at IS NOT NULL)::bigint AS owed_fen,
-           (SELECT coalesce(sum(amount_fen), 0) FROM refund WHERE state NOT IN ('closed', 'refused'))::bigint AS back_fen,
+           (SELECT coalesce(sum(amount_fen), 0) FROM refund WHERE state NOT IN ('closed', 'refused', 'rejected'))::bigint AS back_fen,
            (SELECT coalesce(sum(received_fen - refunded_fen), 0) FROM payment
             WHERE state = 'received' AND NOT applied)::bigint AS held_fen
 """

@@ -69,7 +69,7 @@ class Worker:
         """Refunds that have been silent too long."""
         async with self.db.begin() as session:
             due = await refunds.sweep(session, self.clock.now())
-        silent = [out_refund_no for out_refund_no, state in due if state == "processing"]
+        silent = [out_refund_no for out_refund_no, state in due if state != "requested"]
         await _each(silent, lambda number: refunds.ask(self.db, self.gateway, self.payee, self.clock, number))
 
     async def retry_notices(self) -> None:

@@ -21,15 +21,9 @@ from kit.web.idempotent import IdempotencyKey
 from kit.web.parameters import PathNo
 from payments.refunds import RefundTooMuch
 from shop.aftersales import refunding
+from shop.aftersales.claims import Claim, FreightTooMuch, MoreThanOrdered, NothingToRefund, UnknownLine
 from shop.aftersales.models import AfterSale, AfterSaleLine
-from shop.aftersales.refunding import (
-    Claim,
-    FreightTooMuch,
-    MoreThanOrdered,
-    NothingToRefund,
-    NotPaid,
-    UnknownLine,
-)
+from shop.aftersales.refunding import NotPaid
 from shop.orders import listing
 from shop.orders.history import OrderNotFound
 

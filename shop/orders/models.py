@@ -51,6 +51,7 @@ class Order(Table):
         CheckConstraint("total_fen = goods_fen - discount_fen + freight_fen AND total_fen > 0", name="total"),
         CheckConstraint("discount_fen >= 0 AND discount_fen <= goods_fen AND freight_fen >= 0", name="parts"),
         CheckConstraint("refunded_fen >= 0 AND refunded_fen <= total_fen", name="refunded"),
+        CheckConstraint("freight_refunded_fen >= 0 AND freight_refunded_fen <= freight_fen", name="freight_refunded"),
         CheckConstraint(
             "state IN ('unpaid', 'closing', 'cancelled', 'paid', 'shipped', 'completed', 'refunded')", name="state"
         ),

@@ -110,7 +110,7 @@ SERVING = [
 WORKING = [
     "payments.wechatpay.gateway:Gateway.refund:before:1",
     "payments.wechatpay.gateway:Gateway.refund:after:1",
-    "payments.refunds:learn:after:1",
+    "payments.refunds.learning:learn:after:1",
 ]
 
 

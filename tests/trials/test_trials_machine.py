@@ -13,7 +13,7 @@ from kit.errors import Conflict, Unprocessable
 from payments.asking import WeChatPayUnknown
 from payments.wechatpay.gateway import Refused, Unknown
 from shop.aftersales import refunding
-from shop.aftersales.refunding import Claim
+from shop.aftersales.claims import Claim
 from shop.orders import parcels
 
 pytestmark = pytest.mark.usefixtures("quiet")
