@@ -11,7 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import Problem
-from kit.web.problems import on_problem
+from kit.web.problems import on_any, on_problem
 from kit.web.request import WrongContentType
 from payments import notices
 from payments.ports import Payee
@@ -25,9 +25,10 @@ class Fail(msgspec.Struct):
     message: str
 
 
-def _failed(request: Request[Any, Any, Any], error: Problem) -> Response[Any]:
-    answer = on_problem(request, error)
-    answer.content = {"code": "FAIL", "message": error.sentence("zh")}
+def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Whatever went wrong: the status says so, WeChat repeats, and nobody is told why."""
+    answer = on_problem(request, error) if isinstance(error, Problem) else on_any(request, error)
+    answer.content = {"code": "FAIL", "message": (error if isinstance(error, Problem) else Problem()).sentence("zh")}
     answer.headers["content-type"] = "application/json"
     return answer
 
@@ -37,7 +38,7 @@ def _failed(request: Request[Any, Any, Any], error: Problem) -> Response[Any]:
     operation_id="receivePayNotice",
     summary="WeChat Pay's notifications of payments and refunds",
     status_code=204,
-    exception_handlers={Problem: _failed},
+    exception_handlers={Problem: _failed, Exception: _failed},
     responses={
         status: ResponseSpec(Fail, description=text, media_type=MediaType.JSON, generate_examples=False)
         for status, text in {

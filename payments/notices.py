@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 
 import msgspec
 import structlog
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from kit.clock import Clock
-from kit.database import Database
+from kit.database import Database, Instant
 from kit.errors import Problem
 from payments import cases
 from payments.dispatch import HANDLERS, Contradictory
@@ -101,7 +101,7 @@ def _failed(envelope: Envelope, error: str, at: datetime) -> ReturningUpdate[int
     """Count the failure, and rest longer; returns how many there were."""
     rest = _REST * func.power(2, func.least(Notice.attempts, _DOUBLINGS))
     statement = update(Notice).where(Notice.id == envelope.id, Notice.handled_at.is_(None))
-    values = {"attempts": Notice.attempts + 1, "last_error": error, "retry_at": at + rest}
+    values = {"attempts": Notice.attempts + 1, "last_error": error, "retry_at": literal(at, Instant) + rest}
     return statement.values(values).returning(Notice.attempts)
 
 
