@@ -9,12 +9,15 @@ from kit.clock import Clock
 from kit.database import Database
 from payments import cases
 from payments.models import Payment, Refund, RefundState, RefundWait
+from payments.payouts import gate
 from payments.ports import Payee
 from payments.refunds import learning, rules
 from payments.refunds.locking import lock
 from payments.trades import RefundTrade
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
 
+_SHARES_LOOK = timedelta(minutes=5)
+"""Shares that come back wake their refund by themselves; it looks again after so long all the same."""
 _SILENCE = timedelta(minutes=10)
 """After this long without an outcome the sweep promises the job again."""
 _LATER = frozenset({"FREQUENCYLIMITED", "RATELIMITEXCEEDED", "SIGNERROR", "SYSTEMERROR"})
@@ -59,6 +62,9 @@ async def _set_out(session: AsyncSession, out_refund_no: str, now: datetime) -> 
     free_at = await _gap_ends(session, payment, refund)
     if free_at is not None and free_at > now:
         wait(refund, RefundWait.GAP, until=free_at, now=now)
+        return None
+    if not await gate.ready(session, payment, now):
+        wait(refund, RefundWait.SHARES, until=now + _SHARES_LOOK, now=now)
         return None
     refund.attempts += 1
     refund.sent_at = now

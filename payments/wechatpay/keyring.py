@@ -58,6 +58,14 @@ class Keyring:
         """The key of exactly this serial."""
         return self._fixed.get(serial) or self._downloaded.get(serial)
 
+    def newest(self) -> tuple[str, RSAPublicKey] | None:
+        """What to encrypt to: the public key, or the certificate that began last. `None`: none downloaded yet."""
+        if self._fixed:
+            return next(iter(self._fixed.items()))
+        serials = zip(self._downloaded, self.certificates, strict=True)
+        began = sorted((certificate.not_valid_before_utc, serial) for serial, certificate in serials)
+        return (began[-1][1], self._downloaded[began[-1][1]]) if began else None
+
     def open(self, sealed: Sealed) -> bytes:
         """The plain bytes. Raises `CannotOpen` for a wrong key, `ValueError` for a malformed resource."""
         if sealed.algorithm != "AEAD_AES_256_GCM":
