@@ -1,4 +1,4 @@
-"""`python -m shop serve | work | migrate | seed | demo | openapi`."""
+"""`python -m shop serve | work | migrate | seed | demo | audit | openapi`."""
 
 import argparse
 import asyncio
@@ -18,6 +18,7 @@ from kit.parent import end_with_parent
 from shop import schema, settings
 from shop.app import create_app
 from shop.demo import play
+from shop.doctor import audit as books
 
 
 def application() -> Litestar:
@@ -70,6 +71,12 @@ def demo(_arguments: argparse.Namespace) -> None:
     raise SystemExit(play.run())
 
 
+def audit(arguments: argparse.Namespace) -> None:
+    """Check every invariant of the books in one read-only snapshot; exit code 1 when one is broken."""
+    url = settings.read().database_direct_url
+    raise SystemExit(books.run(url, as_json=arguments.json, timeout_s=arguments.timeout_s))
+
+
 def openapi(_arguments: argparse.Namespace) -> None:
     """Print the OpenAPI document."""
     app = create_app(settings.placeholder())
@@ -80,13 +87,16 @@ def openapi(_arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m shop", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (serve, work, migrate, seed, demo, openapi):
+    for command in (serve, work, migrate, seed, demo, audit, openapi):
         added = commands.add_parser(command.__name__, help=(command.__doc__ or "").splitlines()[0])
         added.set_defaults(run=command)
         if command is serve:
             added.add_argument("--workers", type=int, help="processes; default: one in dev, one per core in production")
         if command is seed:
             added.add_argument("--products", type=int, help="how many products in all, up to 100000")
+        if command is audit:
+            added.add_argument("--json", action="store_true", help="the report as JSON")
+            added.add_argument("--timeout-s", type=int, default=books.TIMEOUT_S, help="for each question (%(default)s)")
     return parser
 
 

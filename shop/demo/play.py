@@ -5,14 +5,11 @@ import secrets
 import sys
 import time
 
-import asyncpg
-
-from kit.money import yuan
-from shop import invariants
 from shop.demo import stage
 from shop.demo.people import Client, Phone, Surprise
 from shop.demo.stage import Stage
 from shop.demo.story import Story
+from shop.doctor import audit
 
 
 def run() -> int:
@@ -26,7 +23,7 @@ def run() -> int:
         except Surprise as surprise:
             _say(f"  ✗ {surprise}")
             return 1
-        clean = asyncio.run(_audit(found.database_url))
+        clean = _audit(found.database_url)
     _say(f"Done in {time.monotonic() - began:.0f} s." if clean else "The audit found something off.")
     return 0 if clean else 1
 
@@ -50,24 +47,13 @@ def _play(found: Stage) -> None:
             client.close()
 
 
-async def _audit(database_url: str) -> bool:
+def _audit(database_url: str) -> bool:
     """In SQL: money in = money owed + money back; stock moved = goods sold; and all that must hold besides."""
-    connection = await asyncpg.connect(database_url)
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            money = await connection.fetchrow(invariants.MONEY)
-            broken = await invariants.broken(connection)
-    finally:
-        await connection.close()
+    report = asyncio.run(audit.take(database_url))
     _say("Audit in SQL:")
-    held = f" + held for a decision ¥{yuan(money['held_fen'])}" if money["held_fen"] else ""
-    parts = f"owed for goods ¥{yuan(money['owed_fen'])} + back ¥{yuan(money['back_fen'])}{held}"
-    _say(f"  money in ¥{yuan(money['received_fen'])} = {parts}")
-    for name in invariants.QUERIES:
-        _say(f"  {'✗' if name in broken else '✓'} {name}")
-    for name, rows in broken.items():
-        _say(f"  ✗ {name}: {', '.join(rows)}")
-    return not broken
+    for line in audit.lines(report):
+        _say(line)
+    return report.holds
 
 
 def _say(line: str) -> None:
