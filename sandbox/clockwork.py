@@ -1,11 +1,11 @@
-"""What happens by itself as business time passes: refunds settle, notices go out."""
+"""What happens by itself as business time passes: what is due takes its step, notices go out."""
 
 import asyncio
 import os
 from collections.abc import Callable
 
+from sandbox import happenings
 from sandbox.notices.postman import Postman
-from sandbox.pay import refunds
 from sandbox.world import World
 
 LONGEST_SLEEP_S = 60.0
@@ -16,7 +16,7 @@ async def run(world: World, postman: Postman) -> None:
     """Turn until cancelled; woken by anything that sets ``world.changed``."""
     while True:
         world.changed.clear()
-        refunds.settle_due(world)
+        happenings.settle_due(world)
         postman.send_due()
         try:
             async with asyncio.timeout(_sleep_s(world, postman)):
@@ -26,8 +26,7 @@ async def run(world: World, postman: Postman) -> None:
 
 
 def _sleep_s(world: World, postman: Postman) -> float:
-    soonest = world.db.row("SELECT min(settle_at) AS at FROM refunds WHERE settle_at IS NOT NULL")
-    moments = [at for at in (postman.idle_until(), soonest["at"] if soonest else None) if at is not None]
+    moments = [at for at in (postman.idle_until(), happenings.next_due(world)) if at is not None]
     wait_s = min(moments) - world.clock.now() if moments else LONGEST_SLEEP_S
     return min(max(wait_s, 0.005), LONGEST_SLEEP_S)
 

@@ -1,6 +1,6 @@
 """How this world is tuned; every change is kept."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -8,7 +8,7 @@ from sandbox.database import Database
 
 KeyMode = Literal["public_key", "certificate", "both"]
 DeliveryMode = Literal["normal", "late", "twice", "never"]
-Kind = Literal["transaction", "refund"]
+Kind = Literal["transaction", "refund", "mch_payment", "profitsharing"]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=366 * 86400)]
 
 
@@ -17,7 +17,7 @@ class Delivery(msgspec.Struct, kw_only=True):
 
     mode: DeliveryMode = "normal"
     delay_s: Seconds = 30.0
-    kinds: list[Kind] = msgspec.field(default_factory=lambda: ["transaction", "refund"])
+    kinds: list[Kind] = msgspec.field(default_factory=lambda: list(get_args(Kind)))
 
 
 class Knobs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -30,6 +30,10 @@ class Knobs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     refund_delay_s: Seconds = 1.0
     refund_gap_s: Seconds = 0.0
     """WeChat asks for a minute between two parts of one order; off, because nobody knows what it answers."""
+    transfer_accept_s: Seconds = 0.0
+    """How long a transfer is only ACCEPTED."""
+    transfer_delay_s: Seconds = 1.0
+    """How long the money, or a cancellation, is under way."""
     balance_fen: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
     """What the merchant can refund from; ``None`` is enough for anything."""
     strict_openid: bool = False

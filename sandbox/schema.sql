@@ -72,3 +72,14 @@ CREATE TABLE IF NOT EXISTS combined_prepays (
     combine_out_trade_no TEXT NOT NULL REFERENCES combinations (combine_out_trade_no), code TEXT,
     created_at REAL NOT NULL, valid_until REAL NOT NULL, replaced INTEGER NOT NULL DEFAULT 0
 );
+
+CREATE TABLE IF NOT EXISTS transfers (
+    out_bill_no TEXT PRIMARY KEY, transfer_bill_no TEXT NOT NULL UNIQUE, body TEXT NOT NULL, openid TEXT NOT NULL,
+    user_name TEXT, amount INTEGER NOT NULL CHECK (amount > 0), remark TEXT NOT NULL, notify_url TEXT,
+    state TEXT NOT NULL CHECK (state IN ('ACCEPTED', 'PROCESSING', 'WAIT_USER_CONFIRM', 'TRANSFERING', 'SUCCESS',
+                                         'FAIL', 'CANCELING', 'CANCELLED')),
+    fail_reason TEXT, package_info TEXT NOT NULL UNIQUE, needs_user INTEGER NOT NULL DEFAULT 1, declined_at REAL,
+    created_at REAL NOT NULL, updated_at REAL NOT NULL, next_at REAL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS transfers_by_time ON transfers (created_at);
+CREATE INDEX IF NOT EXISTS transfers_due ON transfers (next_at) WHERE next_at IS NOT NULL;

@@ -8,13 +8,12 @@ from litestar import delete, get, post
 from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
 
-from sandbox import merchant_env
+from sandbox import happenings, merchant_env
 from sandbox.clock import on_the_wire
 from sandbox.control.levers import NotNow
 from sandbox.faults import Fault
 from sandbox.knobs import Knobs
 from sandbox.miniprogram import tokens
-from sandbox.pay import refunds
 from sandbox.world import World
 
 
@@ -53,7 +52,7 @@ def _clock(world: World) -> list[ControllerRouterHandler]:
             world.clock.advance(data.seconds)
         except ValueError as why:
             raise NotNow(str(why)) from None
-        refunds.settle_due(world)
+        happenings.settle_due(world)
         world.changed.set()
         return moment()
 

@@ -9,7 +9,7 @@ ORDER_NUMBER = r"[0-9A-Za-z_\-|*]+"
 REFUND_NUMBER = r"[0-9A-Za-z_\-|*@]+"
 
 
-def _web_address(value: str) -> str | None:
+def web_address(value: str) -> str | None:
     """A notify URL is absolute and has no query. Loopback is let through: here is where it is wanted."""
     if not value.isascii() or any(c <= " " for c in value):
         return "回调地址格式错误"
@@ -29,7 +29,7 @@ def reachable(value: str) -> str | None:
 
 APPID = Text("应用ID", 32)
 MCHID = Text("商户号", 32)
-NOTIFY_URL = Text("通知地址", 255, rule=_web_address)
+NOTIFY_URL = Text("通知地址", 255, rule=web_address)
 CURRENCY = OneOf("货币类型", ("CNY",))
 STORE = Record(
     "商户门店信息",
@@ -147,7 +147,7 @@ REFUND = Record(
         "transaction_id": Text("微信支付订单号", 32),
         "out_trade_no": Text("商户订单号", 32, 6),
         "reason": Text("退款原因", 80, 0),
-        "notify_url": Text("退款结果回调url", 256, rule=_web_address),
+        "notify_url": Text("退款结果回调url", 256, rule=web_address),
         "funds_account": OneOf("退款资金来源", ("AVAILABLE", "UNSETTLED")),
         "goods_detail": Many(
             "退款商品",

@@ -1,6 +1,7 @@
 """Numbers that look like WeChat's, from business time and chance."""
 
 import secrets
+from base64 import b64encode
 from datetime import datetime
 
 from sandbox.clock import BEIJING, day
@@ -18,6 +19,16 @@ def transaction_id(moment: float) -> str:
 def refund_id(moment: float) -> str:
     """29 digits: ``503``, seven more, the day, eleven more."""
     return f"503{_digits(7)}{day(moment)}{_digits(11)}"
+
+
+def transfer_bill_no(moment: float) -> str:
+    """40 digits: ``133``, nineteen more, the day, ten more."""
+    return f"133{_digits(19)}{day(moment)}{_digits(10)}"
+
+
+def package_info() -> str:
+    """What ``wx.requestMerchantTransfer`` is handed: opaque Base64."""
+    return b64encode(secrets.token_bytes(48)).decode()
 
 
 def prepay_id(moment: float) -> str:

@@ -8,6 +8,7 @@ from sandbox.pay.combined import routes as combined
 from sandbox.pay.exchange import Call
 from sandbox.pay.refusals import Nowhere, param_error
 from sandbox.pay.route import Handler, Route, h5_url
+from sandbox.pay.transfers import routes as transfers
 from sandbox.world import World
 
 
@@ -63,6 +64,7 @@ ROUTES = [
     Route("POST", "/v3/security/echo", echo.answer, forms.ECHO, sealed=(echo.ENCRYPTED,)),
     Route("GET", "/v3/certificates", lambda world, _: certificates.download(world)),
     *combined.ROUTES,
+    *transfers.ROUTES,
 ]
 
 
