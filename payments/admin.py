@@ -1,4 +1,4 @@
-"""What staff see of money: attempts and refunds."""
+"""What staff see of money: attempts to be paid."""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from kit.paging import Page, decode_cursor, page
 from kit.web.actor import requires
 from kit.web.declared import STAFF, declared
 from kit.web.parameters import QueryCursor, QueryLimit, QueryNo
-from payments.models import Payment, Refund
+from payments.models import Payment
 
 
 class PaymentRow(msgspec.Struct, rename="camel"):
@@ -30,26 +30,8 @@ class PaymentRow(msgspec.Struct, rename="camel"):
     created_at: datetime
 
 
-class RefundRow(msgspec.Struct, rename="camel"):
-    out_refund_no: str
-    payable: str
-    cause: str
-    amount_fen: int
-    reason: str
-    state: str
-    refund_id: str | None
-    last_error: str | None
-    requested_by: str
-    requested_at: datetime
-    succeeded_at: datetime | None
-
-
 def _payment(row: Payment) -> PaymentRow:
     return msgspec.convert(row, PaymentRow, from_attributes=True)
-
-
-def _refund(row: Refund) -> RefundRow:
-    return msgspec.convert(row, RefundRow, from_attributes=True)
 
 
 @get(
@@ -75,27 +57,4 @@ async def list_payments(
     return Page([_payment(row) for row in found.items], found.next_cursor)
 
 
-@get(
-    "/refunds",
-    operation_id="listRefunds",
-    summary="Refunds, newest first",
-    guards=[requires("payments.read")],
-    responses=declared(*STAFF),
-)
-async def list_refunds(
-    db: NamedDependency[Database],
-    payable: QueryNo = None,
-    cursor: QueryCursor = None,
-    limit: QueryLimit = 20,
-) -> Page[RefundRow]:
-    statement = select(Refund).order_by(Refund.id.desc()).limit(limit + 1)
-    if payable:
-        statement = statement.where(Refund.payable == payable)
-    if cursor:
-        statement = statement.where(Refund.id < decode_cursor(cursor, (int,))[0])
-    async with db.begin() as session:
-        found = page(list(await session.scalars(statement)), limit, lambda row: (row.id,))
-    return Page([_refund(row) for row in found.items], found.next_cursor)
-
-
-ROUTES: list[Any] = [list_payments, list_refunds]
+ROUTES: list[Any] = [list_payments]

@@ -17,7 +17,9 @@ import payments.admin
 import payments.controllers
 import payments.exception_admin
 import payments.policy_admin
+import payments.refund_admin
 import shop.aftersales.admin
+import shop.aftersales.controllers
 import shop.aftersales.refunding
 import shop.cart.controllers
 import shop.members.admin
@@ -85,6 +87,7 @@ def _api_routes() -> list[Any]:
         *shop.cart.controllers.ROUTES,
         *shop.orders.checkout_controllers.ROUTES,
         *shop.orders.controllers.ROUTES,
+        *shop.aftersales.controllers.ROUTES,
     ]
 
 
@@ -92,6 +95,7 @@ def _admin_routes() -> list[Any]:
     return [
         *catalog.admin.ROUTES,
         *payments.admin.ROUTES,
+        *payments.refund_admin.ROUTES,
         *payments.exception_admin.ROUTES,
         *payments.policy_admin.ROUTES,
         *failed_jobs.ROUTES,

@@ -18,7 +18,7 @@ from catalog import popularity
 from kit import idempotency, jobs
 from kit.clock import Clock
 from kit.database import Database, DatabaseUnavailable
-from payments import asking, notices, refunds
+from payments import asking, notices, refund_repair, refunds
 from payments.ports import Payee
 from payments.settlement import CLOSE_JOB
 from payments.wechatpay.gateway import Gateway
@@ -45,10 +45,13 @@ class Worker:
 
     def handlers(self) -> dict[str, jobs.Handler]:
         """Jobs by name; the reference is the number of the row that says what to do."""
-        return {refunds.JOB: self.submit_refund, CLOSE_JOB: self.close_payment}
+        return {refunds.JOB: self.submit_refund, refunds.FOLLOW_JOB: self.follow_refund, CLOSE_JOB: self.close_payment}
 
     async def submit_refund(self, out_refund_no: str) -> None:
         await refunds.submit(self.db, self.gateway, self.payee, self.clock, out_refund_no)
+
+    async def follow_refund(self, out_refund_no: str) -> None:
+        await refund_repair.follow(self.db, self.gateway, self.payee, self.clock, out_refund_no)
 
     async def close_payment(self, out_trade_no: str) -> None:
         await asking.close(self.db, self.gateway, self.payee, self.clock, out_trade_no)

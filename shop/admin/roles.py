@@ -28,6 +28,7 @@ MANAGER: Final = CLERK | frozenset(
         "payments.read",
         "payments.decide",
         "payments.policy",
+        "refunds.approve",
         "ledger.read",
         "shipping.write",
         "members.read",

@@ -1,6 +1,5 @@
-"""What staff call: refund lines of an order."""
+"""What staff call: refund an order."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -8,75 +7,83 @@ from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Meta
-from sqlalchemy import select
 
 from kit import audit, idempotency
 from kit.clock import Clock
 from kit.database import Database
+from kit.errors import invalid
 from kit.fields import Fen, Id, Quantity, as_id
 from kit.idempotency import KeyReused, StillRunning
 from kit.web.actor import actor_of, requires
 from kit.web.declared import BODY, STAFF, declared
 from kit.web.idempotent import IdempotencyKey
 from kit.web.parameters import PathNo
-from payments.refunds import RefundTooMuch
-from shop.aftersales import refunding
-from shop.aftersales.claims import Claim, FreightTooMuch, MoreThanOrdered, NothingToRefund, UnknownLine
-from shop.aftersales.models import AfterSale, AfterSaleLine
+from kit.web.problems import language_of
+from payments.refunds import PaidElsewhere, RefundTooLate, RefundTooMuch, TooManyRefunds
+from shop.aftersales import refunding, views
+from shop.aftersales.claims import (
+    Claim,
+    FreightTooMuch,
+    LineTooMuch,
+    MoreThanOrdered,
+    NothingToRefund,
+    OrderTooMuch,
+    UnknownLine,
+)
 from shop.aftersales.refunding import NotPaid
+from shop.aftersales.views import AfterSaleView
 from shop.orders import listing
 from shop.orders.history import OrderNotFound
 
 Req = Request[Any, Any, Any]
+SomeFen = Annotated[int, Meta(ge=1, le=1_000_000_000, description="Money in fen (1/100 yuan), more than none")]
 Reason = Annotated[
     str, Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$(?!\n)")
 ]
 
 
 class RefundedLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """`quantity` pieces with their share of the money, or `amountFen` alone: the pieces are kept, or still to be sent.
+
+    The amount that takes all the money left of the line takes its pieces as well.
+    """
+
     line_id: Id
-    quantity: Quantity
+    quantity: Quantity | None = None
+    amount_fen: SomeFen | None = None
 
 
 class RefundWish(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """Pieces of lines, and freight. `restock` unset: only what was never shipped goes back on sale."""
+    """Lines, freight, or a plain `amountFen` (alone), which is spread over all that is left of the order.
+
+    `restock` unset: only what was never shipped goes back on sale.
+    """
 
     reason: Reason
     lines: Annotated[list[RefundedLine], Meta(max_length=50)] = []
     freight_fen: Fen = 0
+    amount_fen: SomeFen | None = None
     restock: bool | None = None
 
-
-class AfterSaleLineView(msgspec.Struct, rename="camel"):
-    line_id: str
-    quantity: int
-    amount_fen: int
-
-
-class AfterSaleView(msgspec.Struct, rename="camel"):
-    """`state`: `refunding`, `refunded`, or `failed` (then a payment exception says why)."""
-
-    no: str
-    order_no: str
-    state: str
-    amount_fen: int
-    freight_fen: int
-    reason: str
-    restock: bool
-    lines: list[AfterSaleLineView]
-    requested_by: str
-    requested_at: datetime
-    ended_at: datetime | None
+    def claims(self) -> list[Claim]:
+        """Raises `InvalidInput` (400) naming the field."""
+        if self.amount_fen is not None and (self.lines or self.freight_fen):
+            raise invalid("amountFen", "stands alone, without lines and freightFen")
+        for place, line in enumerate(self.lines):
+            if (line.quantity is None) == (line.amount_fen is None):
+                raise invalid(f"lines[{place}]", "takes either quantity or amountFen")
+        return [Claim(as_id(line.line_id), line.quantity or 0, line.amount_fen or 0) for line in self.lines]
 
 
 @post(
     "/orders/{no:str}/refunds",
     operation_id="refundOrder",
-    summary="Refund lines of an order",
+    summary="Refund an order: lines, freight, or a plain amount",
     guards=[requires("orders.refund")],
     responses=declared(
-        *STAFF, *BODY, OrderNotFound, NotPaid, UnknownLine, MoreThanOrdered, FreightTooMuch, NothingToRefund,
-        RefundTooMuch, KeyReused, StillRunning,
+        *STAFF, *BODY, OrderNotFound, NotPaid, PaidElsewhere, RefundTooLate, TooManyRefunds, UnknownLine,
+        MoreThanOrdered, LineTooMuch, FreightTooMuch, OrderTooMuch, NothingToRefund, RefundTooMuch, KeyReused,
+        StillRunning,
     ),
 )  # fmt: skip
 async def refund_order(
@@ -89,7 +96,7 @@ async def refund_order(
 ) -> AfterSaleView:
     actor, now = actor_of(request), clock.now()
     wish = idempotency.intent(actor.label, f"refundOrder:{no}", idempotency_key, data)
-    claims = [Claim(as_id(line.line_id), line.quantity) for line in data.lines]
+    claims = data.claims()
     async with db.begin() as session:
 
         async def work() -> AfterSaleView:
@@ -98,6 +105,7 @@ async def refund_order(
                 no,
                 claims,
                 freight_fen=data.freight_fen,
+                amount_fen=data.amount_fen or 0,
                 reason=data.reason,
                 restock=data.restock,
                 by=actor.label,
@@ -111,7 +119,9 @@ async def refund_order(
                 subject=("order", no),
                 facts={"after_sale": sale.no, "amount_fen": sale.amount_fen},
             )
-            return await _view(session, sale, no)
+            await session.flush()
+            shown = await views.for_staff(session, (await listing.get(session, no)).order, language_of(request))
+            return next(view for view in shown if view.no == sale.no)
 
         return await idempotency.once(session, wish, now, work, AfterSaleView)
 
@@ -123,28 +133,10 @@ async def refund_order(
     guards=[requires("orders.read")],
     responses=declared(*STAFF, OrderNotFound),
 )
-async def list_order_refunds(no: PathNo, db: NamedDependency[Database]) -> list[AfterSaleView]:
+async def list_order_refunds(request: Req, no: PathNo, db: NamedDependency[Database]) -> list[AfterSaleView]:
     async with db.begin() as session:
         order = (await listing.get(session, no)).order
-        statement = select(AfterSale).where(AfterSale.order_id == order.id).order_by(AfterSale.id)
-        return [await _view(session, sale, no) for sale in await session.scalars(statement)]
-
-
-async def _view(session: Any, sale: AfterSale, order_no: str) -> AfterSaleView:
-    parts = await session.scalars(select(AfterSaleLine).where(AfterSaleLine.after_sale_id == sale.id))
-    return AfterSaleView(
-        no=sale.no,
-        order_no=order_no,
-        state=sale.state,
-        amount_fen=sale.amount_fen,
-        freight_fen=sale.freight_fen,
-        reason=sale.reason,
-        restock=sale.restock,
-        lines=[AfterSaleLineView(str(part.order_line_id), part.quantity, part.amount_fen) for part in parts],
-        requested_by=sale.requested_by,
-        requested_at=sale.requested_at,
-        ended_at=sale.ended_at,
-    )
+        return await views.for_staff(session, order, language_of(request))
 
 
 ROUTES: list[Any] = [refund_order, list_order_refunds]

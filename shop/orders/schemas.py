@@ -108,12 +108,20 @@ class ParcelView(msgspec.Struct, rename="camel"):
 
 
 class RefundView(msgspec.Struct, rename="camel"):
-    """Money going back or gone back: `state` is `requested`, `processing`, `succeeded`, `abnormal`, `closed`, `refused`."""
+    """Money going back or gone back.
+
+    `state`: `waiting` (for a second person), `requested`, `processing`, `succeeded`, `abnormal`, `closed`, `refused`,
+    `rejected`. `amountFen` is of the order's total; `payerRefundFen` of it is money (null: WeChat has not said yet), the
+    rest goes back into coupons. `userReceivedAccount`: where the payer finds it, in WeChat's words.
+    """
 
     no: str
     amount_fen: int
     state: str
+    state_text: str
     reason: str
+    payer_refund_fen: int | None
+    user_received_account: str | None
     requested_at: datetime
     succeeded_at: datetime | None
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from kit.errors import Problem
-from payments.models import Refund
+from payments.models import Refund, RefundState
 from shop.orders.checkout import Considered
 from shop.orders.listing import Whole
 from shop.orders.models import AWAITING, Order, OrderEvent, OrderLine, OrderState
@@ -31,6 +31,16 @@ _TEXTS = {
     OrderState.SHIPPED: ("待收货", "On its way"),
     OrderState.COMPLETED: ("已完成", "Completed"),
     OrderState.REFUNDED: ("已退款", "Refunded"),
+}
+_REFUND_TEXTS = {
+    RefundState.WAITING: ("待商家审核", "Awaiting the shop's approval"),
+    RefundState.REQUESTED: ("退款已提交", "Asked for"),
+    RefundState.PROCESSING: ("退款处理中", "On its way"),
+    RefundState.SUCCEEDED: ("已退款", "Refunded"),
+    RefundState.ABNORMAL: ("退款异常，商家处理中", "Held up; the shop is dealing with it"),
+    RefundState.CLOSED: ("退款已关闭", "Closed"),
+    RefundState.REFUSED: ("退款未成功", "Not possible as it was"),
+    RefundState.REJECTED: ("商家未同意退款", "Declined by the shop"),
 }
 _ACTIONS: dict[OrderState, tuple[str, ...]] = {
     OrderState.UNPAID: ("pay", "cancel"),
@@ -98,12 +108,16 @@ def _line(line: OrderLine) -> OrderLineView:
     )
 
 
-def _refund(refund: Refund) -> RefundView:
+def refund_view(refund: Refund, language: str) -> RefundView:
+    """How far the money is, for the buyer."""
     return RefundView(
         no=refund.out_refund_no,
         amount_fen=refund.amount_fen,
         state=refund.state,
+        state_text=_REFUND_TEXTS[RefundState(refund.state)][language == "en"],
         reason=refund.reason,
+        payer_refund_fen=refund.payer_refund_fen,
+        user_received_account=refund.user_received_account,
         requested_at=refund.requested_at,
         succeeded_at=refund.succeeded_at,
     )
@@ -150,7 +164,7 @@ def detail(whole: Whole, now: datetime, language: str) -> OrderDetail:
         note=order.note,
         receive_by=order.receive_by,
         parcels=[ParcelView(p.carrier, p.tracking_no, p.shipped_at) for p in whole.parcels],
-        refunds=[_refund(refund) for refund in whole.refunds],
+        refunds=[refund_view(refund, language) for refund in whole.refunds],
     )
 
 
