@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol
 
+from payments.payouts import invariants as payouts
+
 QUERIES = {
     "stock counters equal the sum of their moves": """
         SELECT s.sku_id FROM stock s LEFT JOIN (
@@ -45,6 +47,50 @@ QUERIES = {
     "the last entry of an order's log is its state": """
         SELECT o.no FROM orders o WHERE o.state IS DISTINCT FROM (
             SELECT to_state FROM order_event e WHERE e.order_id = o.id ORDER BY e.id DESC LIMIT 1)""",
+    "the trial balance is zero": """
+        SELECT currency FROM (
+            SELECT currency, amount_fen AS fen FROM posting UNION ALL SELECT currency, -amount_fen FROM posting
+        ) sides GROUP BY 1 HAVING sum(fen) <> 0""",
+    "the ledger knows every payment received, once and whole": """
+        SELECT coalesce(p.out_trade_no, l.cause) FROM (
+            SELECT out_trade_no, received_fen FROM payment WHERE state = 'received'
+        ) p FULL JOIN (
+            SELECT cause, sum(amount_fen) AS fen FROM posting WHERE cause LIKE 'received:%' GROUP BY 1
+        ) l ON l.cause = 'received:' || p.out_trade_no WHERE p.received_fen IS DISTINCT FROM l.fen""",
+    "the ledger's sales are what applied payments keep": """
+        SELECT coalesce(p.payable, l.payable) FROM (
+            SELECT payable, sum(received_fen - refunded_fen) AS fen FROM payment WHERE applied GROUP BY 1
+        ) p FULL JOIN (
+            SELECT payable, sum(CASE credit WHEN 'sales' THEN amount_fen ELSE -amount_fen END) AS fen
+            FROM posting WHERE 'sales' IN (debit, credit) GROUP BY 1
+        ) l USING (payable) WHERE coalesce(p.fen, 0) <> coalesce(l.fen, 0)""",
+    "the ledger's unapplied money is what waits or is not yet promised back": """
+        SELECT coalesce(p.payable, l.payable) FROM (
+            SELECT payable, sum(received_fen - refunded_fen) AS fen FROM payment
+            WHERE state = 'received' AND NOT applied GROUP BY 1
+        ) p FULL JOIN (
+            SELECT payable, sum(CASE credit WHEN 'unapplied' THEN amount_fen ELSE -amount_fen END) AS fen
+            FROM posting WHERE 'unapplied' IN (debit, credit) GROUP BY 1
+        ) l USING (payable) WHERE coalesce(p.fen, 0) <> coalesce(l.fen, 0)""",
+    "the ledger owes every refund that is promised and not done": """
+        SELECT coalesce(r.payable, l.payable) FROM (
+            SELECT payable, sum(amount_fen) AS fen FROM refund
+            WHERE state IN ('waiting', 'requested', 'processing', 'abnormal') GROUP BY 1
+        ) r FULL JOIN (
+            SELECT payable, sum(CASE credit WHEN 'refunds_payable' THEN amount_fen ELSE -amount_fen END) AS fen
+            FROM posting WHERE 'refunds_payable' IN (debit, credit) GROUP BY 1
+        ) l USING (payable) WHERE coalesce(r.fen, 0) <> coalesce(l.fen, 0)""",
+    "the ledger's money from buyers is what came in, less what went back": """
+        SELECT coalesce(p.payable, l.payable) FROM (
+            SELECT payable, sum(fen) AS fen FROM (
+                SELECT payable, received_fen AS fen FROM payment WHERE state = 'received'
+                UNION ALL SELECT payable, -amount_fen FROM refund WHERE state = 'succeeded'
+            ) moved GROUP BY 1
+        ) p FULL JOIN (
+            SELECT payable, sum(CASE WHEN debit IN ('wechat', 'elsewhere') THEN amount_fen ELSE -amount_fen END) AS fen
+            FROM posting WHERE cause LIKE 'received:%' OR cause LIKE 'refunded:%' GROUP BY 1
+        ) l USING (payable) WHERE coalesce(p.fen, 0) <> coalesce(l.fen, 0)""",
+    **payouts.QUERIES,
 }
 
 MONEY = """
