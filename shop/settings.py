@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 KEY_MODES: Final = ("public_key", "certificate", "both")
 _SANDBOX_KEY_ID = re.compile(r"^PUB_KEY_ID_0{8}")
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0"})  # noqa: S104  (compared, never bound)
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0"})  # noqa: S104  (compared, never bound)
 
 
 class BadSettings(SystemExit):
@@ -254,7 +254,7 @@ def _refuse_weak(reader: _Reader, settings: Settings) -> None:
     ):
         if url and urlsplit(url).scheme != "https":
             reader.mistakes.append(f"{name} must begin with https:// in production")
-        if url and urlsplit(url).hostname in _LOOPBACK:
+        if url and urlsplit(url).hostname in LOOPBACK:
             reader.mistakes.append(
                 f"{name} points at this machine: that is the simulated WeChat or a development address"
             )
