@@ -1,6 +1,7 @@
 // The buyer's side: who holds the phone, what waits, what became of it.
 import { both, call, make, one, redraw, yuan } from "./elements.js";
 import { drawDrawer } from "./drawer.js";
+import { drawTransfers } from "./transfers.js";
 
 const POLL_MS = 1000;
 const ANYONE = "";
@@ -116,6 +117,7 @@ function draw(state) {
     node.replaceChildren(...timeLeft(payment.seconds_left));
     node.classList.toggle("late", payment.seconds_left < 300);
   }
+  drawTransfers(state, mine, nameOf, refresh);
   const past = history(state);
   redraw(one("#recent"), past, () => (past.length ? past.map(recent)
     : [make("li", {}, make("small", {}, "还没有 nothing yet"))]));

@@ -12,7 +12,7 @@ from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
 from sandbox.clock import on_the_wire
-from sandbox.control import mail, money
+from sandbox.control import mail, money, transfers
 from sandbox.control.levers import NotHere
 from sandbox.miniprogram import users
 from sandbox.world import World
@@ -23,6 +23,7 @@ KINDS = {
     "phone.js": "text/javascript; charset=utf-8",
     "elements.js": "text/javascript; charset=utf-8",
     "drawer.js": "text/javascript; charset=utf-8",
+    "transfers.js": "text/javascript; charset=utf-8",
 }
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -54,6 +55,8 @@ def handlers(world: World) -> list[ControllerRouterHandler]:
             "users": [asdict(user) for user in users.everyone(world)][-SHOWN:],
             "payments": money.list_payments(world, None, SHOWN),
             "refunds": money.list_refunds(world, SHOWN),
+            "transfers": transfers.list_transfers(world, SHOWN),
+            "shop": world.knobs.shop_name,
             "delivery": msgspec.to_builtins(world.knobs.delivery),
             "notices": mail.list_notices(world, limit=SHOWN),
         }

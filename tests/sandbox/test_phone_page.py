@@ -1,5 +1,6 @@
 """The phone page in a real browser: what a buyer sees and taps, what a developer turns."""
 
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,6 +153,43 @@ def test_refunds_come_back_to_the_phone(page, box) -> None:
     box.refund(order, 1000)
     page.until(lambda: "退我的钱" in page.find("#recent .plus").find_element(By.XPATH, "..").text, "listed")
     assert "+10.00" in page.find("#recent li").text
+
+
+def test_a_combined_payment_is_one_sheet(page, box) -> None:
+    openid, number = box.openid(), f"C{secrets.token_hex(6)}"
+    parts = [
+        {
+            "mchid": box.mch_id,
+            "attach": "x",
+            "amount": {"total_amount": 150, "currency": "CNY"},
+            "out_trade_no": f"S{secrets.token_hex(6)}",
+            "description": name,
+        }
+        for name in ("咖啡", "蛋糕")
+    ]
+    body = {"combine_appid": box.app_id, "combine_mchid": box.mch_id, "combine_out_trade_no": number}
+    body |= {"sub_orders": parts, "notify_url": "http://127.0.0.1:9/x", "combine_payer_info": {"openid": openid}}
+    assert box.pay_api("POST", "/v3/combine-transactions/jsapi", body).status_code == 200
+    sheet = page.find(page.sheet(number))
+    for text in ("咖啡 + 蛋糕", "3.00"):
+        assert text in sheet.text
+    page.tap(f"{page.sheet(number)} .pay")
+    assert "支付成功" in page.find("#result .title").text
+    page.tap("#done")
+
+
+def test_the_user_takes_a_transfer(page, box) -> None:
+    root = "/v3/fund-app/mch-transfer/transfer-bills"
+    body = {"appid": box.app_id, "out_bill_no": f"B{secrets.token_hex(6)}", "transfer_scene_id": "1011"}
+    body |= {"openid": box.openid(), "transfer_amount": 250, "transfer_remark": "赔付"}
+    body |= {"transfer_scene_report_infos": [{"info_type": "赔付原因", "info_content": "漏发"}]}
+    assert box.pay_api("POST", root, body).status_code == 200
+    offer = f'.transfer[data-bill="{body["out_bill_no"]}"]'
+    assert "2.50" in page.find(offer).text
+    page.tap(f"{offer} .take")
+    page.until(lambda: not page.all(offer), "the offer goes away")
+    found = box.pay_api("GET", f"{root}/out-bill-no/{body['out_bill_no']}").json()
+    assert found["state"] in {"TRANSFERING", "SUCCESS"}
 
 
 def test_an_h5_address_opens_the_phone(page, box) -> None:
