@@ -42,6 +42,7 @@ class Kept(Protocol):
 async def patient(session: AsyncSession) -> None:
     """This transaction works on whole days: its statements may take minutes. Nobody waits for what it locks."""
     await session.execute(text(f"SET LOCAL statement_timeout = '{int(PATIENCE_S)}s'"))
+    await session.execute(text("SET LOCAL work_mem = '64MB'"))
 
 
 async def keep(db: Database, clock: Clock, day: date, kind: BillKind, spool: Kept) -> None:

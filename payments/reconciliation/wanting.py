@@ -32,17 +32,20 @@ async def want(session: AsyncSession, now: datetime) -> None:
     await _add(session, max(beijing.day_of(first), newest - CATCH_UP), newest, now)
 
 
-async def ask_for(session: AsyncSession, day: date, now: datetime) -> None:
-    """Have `day` reconciled now: what failed is tried again. Raises `DayOutOfReach` (422) for one that was never had."""
+async def ask_for(session: AsyncSession, day: date, now: datetime, *, due: datetime) -> None:
+    """Have `day` reconciled anew, its missing bills asked for again; the worker takes it from `due` on.
+
+    Raises `DayOutOfReach` (422) for a day that was never had and cannot be had any more, or not yet.
+    """
     if await session.get(BillDay, day) is None:
         newest, oldest = beijing.newest(now), beijing.oldest(now)
         if not oldest <= day <= newest:
             raise DayOutOfReach(oldest=oldest.isoformat(), newest=newest.isoformat())
         await _add(session, day, day, now)
-    again = {"state": BillState.WANTED, "check_at": now, "attempts": 0, "broken": 0}
+    again = {"state": BillState.WANTED, "check_at": due, "attempts": 0, "broken": 0}
     unsettled = Bill.state.in_([BillState.WANTED, BillState.FAILED, BillState.EMPTY])
     await session.execute(update(Bill).where(Bill.day == day, unsettled).values(again))
-    await session.execute(update(BillDay).where(BillDay.day == day).values(check_at=now))
+    await session.execute(update(BillDay).where(BillDay.day == day).values(check_at=due))
 
 
 async def _add(session: AsyncSession, first: date, last: date, now: datetime) -> None:

@@ -1,0 +1,124 @@
+"""One day, matched three ways and booked; and the worker's turn, which has every day dealt with in the end.
+
+Whatever dies half way: differences, postings and cases are each written once, the day's lease ends, and the next worker
+begins the match again from the rows that are kept.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+
+import structlog
+
+from kit.clock import Clock
+from kit.database import Database
+from payments.ports import Payee
+from payments.reconciliation import beijing, booking, download, figures, keeping, matching, noting, repairing, wanting
+from payments.reconciliation.models import Bill, BillDay, BillKind, BillState, DayState
+from payments.wechatpay.gateway import Gateway
+
+log = structlog.get_logger()
+
+Say = Callable[[str], None]
+_LOOKED_AT_AGAIN = timedelta(days=31)
+"""So long a day that differs is matched anew every morning."""
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+async def turn(db: Database, gateway: Gateway, payee: Payee, clock: Clock) -> None:
+    """The worker's: want what is missing, fetch what is due, match what is in."""
+    async with db.begin() as session:
+        await wanting.want(session, clock.now())
+    while True:
+        async with db.begin() as session:
+            claimed = await wanting.claim_bill(session, clock.now())
+        if claimed is None:
+            break
+        state = await download.fetch(db, gateway, clock, *claimed)
+        log.info("bill", day=claimed[0].isoformat(), kind=claimed[1], state=state)
+    while True:
+        async with db.begin() as session:
+            day = await wanting.claim_day(session, clock.now())
+        if day is None:
+            return
+        state_of_day = await match(db, gateway, payee, clock, day)
+        log.info("bill day", day=day.isoformat(), state=state_of_day)
+
+
+async def reconcile(
+    db: Database, gateway: Gateway, payee: Payee, clock: Clock, day: date, say: Say = _silent
+) -> DayState:
+    """Now, whatever its turn: get the day's bills, if they are not there, and match. Raises `DayOutOfReach` (422)."""
+    async with db.begin() as session:
+        now = clock.now()
+        await wanting.ask_for(session, day, now, due=now + wanting.LEASE)
+    for kind in BillKind:
+        async with db.begin() as session:
+            bill = await session.get_one(Bill, (day, kind))
+        if bill.state == BillState.WANTED:
+            say(f"{day} {kind}: asking WeChat Pay")
+            state = await download.fetch(db, gateway, clock, day, kind)
+            say(f"{day} {kind}: {state}")
+    async with db.begin() as session:
+        wanted = [kind for kind in BillKind if (await session.get_one(Bill, (day, kind))).state == BillState.WANTED]
+    if wanted:
+        return DayState.OPEN
+    return await match(db, gateway, payee, clock, day, say)
+
+
+async def match(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day: date, say: Say = _silent) -> DayState:
+    """Match, ask WeChat about what may be late or lost, match again, book, and open the cases of what is left."""
+    say(f"{day}: matching")
+    async with db.begin() as session:
+        await keeping.patient(session)
+        found = await session.get_one(BillDay, day, with_for_update=True)
+        found.run += 1
+        run = found.run
+        await matching.match(session, day, run, clock.now())
+    asked = await repairing.repair(db, gateway, payee, clock, day, run)
+    if asked:
+        say(f"{day}: asked WeChat Pay {asked} times")
+    state = await _close(db, clock, day, say)
+    async with db.begin() as session:
+        noted = await noting.note_some(session, day, clock.now())
+    while noted:
+        async with db.begin() as session:
+            noted = await noting.note_some(session, day, clock.now())
+    async with db.begin() as session:
+        await noting.resolve_gone(session, day, clock.now())
+        for kind in BillKind:
+            bill = await session.get_one(Bill, (day, kind))
+            if bill.state in {BillState.VERIFIED, BillState.EMPTY}:
+                await noting.resolve_had(session, day, kind, BillState(bill.state), clock.now())
+        found = await session.get_one(BillDay, day, with_for_update=True)
+        found.check_at = _next_look(day, state, clock.now())
+    return state
+
+
+async def _close(db: Database, clock: Clock, day: date, say: Say) -> DayState:
+    """The last match, the bookings, the figures and the state: one transaction."""
+    now = clock.now()
+    async with db.begin() as session:
+        await keeping.patient(session)
+        found = await session.get_one(BillDay, day, with_for_update=True)
+        found.run += 1
+        say(f"{day}: booking")
+        await booking.book(session, day)
+        flow = await matching.match(session, day, found.run, now)
+        found.figures = await figures.collect(session, day, flow)
+        bills = [await session.get_one(Bill, (day, kind)) for kind in BillKind]
+        failed = any(bill.state == BillState.FAILED for bill in bills)
+        differs = failed or found.figures["open"] or found.figures["waiting"]
+        found.state = DayState.DIFFERS if differs else DayState.AGREED
+        found.matched_at = now
+        return DayState(found.state)
+
+
+def _next_look(day: date, state: DayState, now: datetime) -> datetime | None:
+    """A day that differs is looked at again every morning, after the bills have come."""
+    today = beijing.day_of(now)
+    if state is DayState.AGREED or day < today - _LOOKED_AT_AGAIN:
+        return None
+    return beijing.available_at(today) + timedelta(hours=1)
