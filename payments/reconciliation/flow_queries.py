@@ -48,7 +48,7 @@ BOOKED = f"""
 """`flow`: the rows by what they are about. `booked`: those that are ours, with what our ledger says of the same."""
 
 _FITS = "(b.done AND b.net_fen IN (b.booked_fen, b.booked_fen - b.fee_fen))"
-_WAITS = "NOT EXISTS (SELECT FROM bill n WHERE n.day = $1 + 1 AND n.kind = 'fund_flow' AND n.state <> 'wanted')"
+_WAITS = "NOT EXISTS (SELECT FROM bill n WHERE n.day = $1::date + 1 AND n.kind = 'fund_flow' AND n.state <> 'wanted')"
 _ROW = (
     """jsonb_build_object('at', b.at, 'line', b.line, 'types', b.types, 'net_fen', b.net_fen, 'voucher', b.voucher)"""
 )
@@ -78,7 +78,7 @@ MISSING = f"""
             'refund_fen', r.refund_fen), 'ours', NULL, 'order', NULL) AS facts
     FROM bill_trade r
     WHERE r.day = $1 AND (r.refund_id IS NULL AND r.settlement_fen > 0 OR r.refund_status = 'SUCCESS' AND r.refund_fen > 0)
-        AND NOT EXISTS (SELECT FROM bill_flow b WHERE b.day IN ($1, $1 + 1, $1 + 2)
+        AND NOT EXISTS (SELECT FROM bill_flow b WHERE b.day IN ($1::date, $1::date + 1, $1::date + 2)
             AND b.business_id = coalesce(r.refund_id, r.transaction_id))
     UNION ALL
     SELECT 'fund_flow_missing', o.cause, NULL, NULL, {_WAITS},
@@ -86,7 +86,7 @@ MISSING = f"""
     FROM posting o
     WHERE o.at >= $2 AND o.at < $3 AND 'wechat' IN (o.debit, o.credit)
         AND split_part(o.cause, ':', 1) IN ('transferred', 'shared', 'share_returned')
-        AND NOT EXISTS (SELECT FROM bill_flow b WHERE b.day BETWEEN $1 - 1 AND $1 + 2
+        AND NOT EXISTS (SELECT FROM bill_flow b WHERE b.day BETWEEN $1::date - 1 AND $1::date + 2
             AND b.voucher = split_part(o.cause, ':', 2))
 """
 """Each settled row of the trade bill, and each payout that we booked, moved the account: at midnight, in the next bill."""
@@ -100,10 +100,10 @@ BALANCE = """
         SELECT f.day, f.balance_fen FROM bill_flow f WHERE f.day = (
             SELECT max(day) FROM bill_flow WHERE day < $1) ORDER BY f.line DESC LIMIT 1
     )
-    SELECT 'fund_flow_gap' AS kind, $1::text AS reference, NULL AS out_trade_no, NULL AS out_refund_no, false AS waits,
+    SELECT 'fund_flow_gap' AS kind, $1::date::text AS reference, NULL AS out_trade_no, NULL AS out_refund_no, false AS waits,
         jsonb_build_object('bill', to_jsonb(edge), 'before', to_jsonb(before), 'ours', NULL, 'order', NULL) AS facts
     FROM edge LEFT JOIN before ON NOT EXISTS (
-        SELECT FROM generate_series(before.day + 1, $1 - 1, interval '1 day') d
+        SELECT FROM generate_series(before.day + 1, $1::date - 1, interval '1 day') d
         LEFT JOIN bill b ON b.day = d::date AND b.kind = 'fund_flow' WHERE b.state IS NULL OR b.state <> 'empty')
     WHERE edge.opening_fen + edge.net_fen <> edge.closing_fen OR before.balance_fen <> edge.opening_fen
 """

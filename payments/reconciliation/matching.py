@@ -21,7 +21,7 @@ _REMEMBER = """
 """
 _GONE = "UPDATE bill_difference SET gone_at = $3 WHERE day = $1 AND run < $2 AND gone_at IS NULL"
 _RESIDUAL = """
-    SELECT 'fund_flow_mismatch' AS kind, $1::text AS reference, NULL AS out_trade_no, NULL AS out_refund_no,
+    SELECT 'fund_flow_mismatch' AS kind, $1::date::text AS reference, NULL AS out_trade_no, NULL AS out_refund_no,
         false AS waits, $6::jsonb AS facts
 """
 

@@ -28,7 +28,7 @@ def _facts(bill: str, ours: str) -> str:
     return f"jsonb_build_object('bill', {bill}, 'ours', {ours}, 'order', {_ORDER})"
 
 
-_WAITS = "NOT EXISTS (SELECT FROM bill n WHERE n.day = $1 + 1 AND n.kind = 'trade' AND n.state <> 'wanted')"
+_WAITS = "NOT EXISTS (SELECT FROM bill n WHERE n.day = $1::date + 1 AND n.kind = 'trade' AND n.state <> 'wanted')"
 """What the bill of the day lacks may stand in the next one."""
 
 PAYMENTS = f"""
@@ -88,7 +88,7 @@ MISSING_REFUNDS = f"""
     WHERE f.succeeded_at >= $2 AND f.succeeded_at < $3 AND f.state = 'succeeded' AND NOT p.external
         AND NOT EXISTS (SELECT FROM bill_trade r WHERE r.refund_id = f.refund_id)
         AND NOT EXISTS (  -- it was accepted on any day since it was asked for: all of those bills must be in
-            SELECT FROM generate_series((f.requested_at AT TIME ZONE 'Asia/Shanghai')::date, $1, interval '1 day') d
+            SELECT FROM generate_series((f.requested_at AT TIME ZONE 'Asia/Shanghai')::date, $1::date, interval '1 day') d
             LEFT JOIN bill b ON b.day = d::date AND b.kind = 'trade' WHERE b.state IS NULL OR b.state = 'failed')
 """
 """Each refund that succeeded that day stands in the bill of the day on which it was accepted."""
