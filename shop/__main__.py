@@ -1,4 +1,4 @@
-"""`python -m shop serve | work | migrate | seed | demo | audit | openapi`."""
+"""`python -m shop serve | work | migrate | seed | demo | doctor | audit | openapi`."""
 
 import argparse
 import asyncio
@@ -19,6 +19,7 @@ from shop import schema, settings
 from shop.app import create_app
 from shop.demo import play
 from shop.doctor import audit as books
+from shop.doctor import visit
 
 
 def application() -> Litestar:
@@ -71,6 +72,11 @@ def demo(_arguments: argparse.Namespace) -> None:
     raise SystemExit(play.run())
 
 
+def doctor(arguments: argparse.Namespace) -> None:
+    """Look at settings, keys, WeChat, database and worker without changing anything; exit code 1 when one is wrong."""
+    raise SystemExit(visit.run(as_json=arguments.json, wait_s=arguments.wait_s))
+
+
 def audit(arguments: argparse.Namespace) -> None:
     """Check every invariant of the books in one read-only snapshot; exit code 1 when one is broken."""
     url = settings.read().database_direct_url
@@ -87,15 +93,18 @@ def openapi(_arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m shop", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (serve, work, migrate, seed, demo, audit, openapi):
+    for command in (serve, work, migrate, seed, demo, doctor, audit, openapi):
         added = commands.add_parser(command.__name__, help=(command.__doc__ or "").splitlines()[0])
         added.set_defaults(run=command)
         if command is serve:
             added.add_argument("--workers", type=int, help="processes; default: one in dev, one per core in production")
         if command is seed:
             added.add_argument("--products", type=int, help="how many products in all, up to 100000")
-        if command is audit:
+        if command in (doctor, audit):
             added.add_argument("--json", action="store_true", help="the report as JSON")
+        if command is doctor:
+            added.add_argument("--wait-s", type=float, default=15.0, help="how long an echo may take (%(default)s)")
+        if command is audit:
             added.add_argument("--timeout-s", type=int, default=books.TIMEOUT_S, help="for each question (%(default)s)")
     return parser
 
