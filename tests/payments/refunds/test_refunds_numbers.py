@@ -1,0 +1,139 @@
+"""One cause, one number; and what WeChat's refusals and silences make of it."""
+
+import re
+
+import pytest
+from cast import Shop
+from till_and_staff import ask, at_wechat, bought, heard, late_money, swept
+
+from payments import refunds
+from payments.refunds import number_of
+from payments.wechatpay.gateway import Unknown
+
+
+async def test_the_number_follows_from_the_cause_wherever_it_is_asked(shop: Shop) -> None:
+    late = await late_money(shop)
+    (row,) = await late.rows()
+    mchid = shop.world.env["WECHAT_PAY_MCH_ID"]
+    assert row["out_refund_no"] == number_of(mchid, row["cause"])
+    assert re.fullmatch(r"R[0-9A-Za-z]{31}", row["out_refund_no"])
+    assert number_of("another", row["cause"]) != row["out_refund_no"] != number_of(mchid, row["cause"] + "#1")
+    async with shop.db.begin() as session:
+        payment = await refunds.lock_payment(session, row["payment_id"])
+        given = {"cause": row["cause"], "reason": "x", "by": "system", "at": shop.world.clock.now()}
+        again = await refunds.request(session, payment, row["amount_fen"], **given)
+        assert again.out_refund_no == row["out_refund_no"]
+    assert len(await late.rows()) == 1
+
+
+async def test_a_closed_number_is_dead_and_the_next_turn_has_its_own(shop: Shop) -> None:
+    shop.world.tell("settings", refund_delay_s=3600)
+    late = await late_money(shop)
+    await shop.run_jobs()
+    for turn in (1, 2):
+        shop.world.tell(f"refunds/{(await late.rows())[-1]['out_refund_no']}/state", status="CLOSED")
+        assert (await shop.notify()).status_code == 204
+        latest = (await late.rows())[-1]
+        assert latest["cause"].endswith(f"#{turn}")
+        await swept(shop, minutes=2)
+    numbers = [row["out_refund_no"] for row in await late.rows()]
+    assert len(set(numbers)) == 3
+    shop.world.tell("settings", refund_delay_s=1)
+    shop.world.tell(f"refunds/{numbers[-1]}/state", status="SUCCESS")
+    assert (await shop.notify()).status_code == 204
+    assert [row["state"] for row in await late.rows()] == ["closed", "closed", "succeeded"]
+    assert await shop.sql.fetchval("SELECT count(*) FROM payment_exception WHERE resolved_at IS NULL") == 0
+
+
+async def test_an_empty_purse_is_waited_for_under_the_same_number_and_alarmed_after_an_hour(shop: Shop) -> None:
+    operator, order = await shop.operator(), await bought(shop)
+    shop.world.tell("merchant/balance", fen=0)
+    assert (await ask(operator, order.no, amountFen=500)).status_code == 201
+    await shop.run_jobs()
+    (row,) = await order.rows()
+    shown = (await operator.get(f"/refunds/{row['out_refund_no']}")).json()
+    assert (shown["state"], shown["waitingFor"], shown["actions"]) == ("requested", "not_enough", ["retry"])
+    assert "NOTENOUGH" in shown["lastError"]
+    count = "SELECT count(*) FROM payment_exception WHERE kind = 'refund_not_enough'"
+    for _ in range(8):
+        await swept(shop, minutes=7)
+    assert await shop.sql.fetchval(count) == 0
+    await swept(shop, minutes=5)
+    assert await shop.sql.fetchval(count) == 1
+    assert (await order.rows())[0]["attempts"] < 9, "it is tried more and more seldom"
+    shop.world.tell("merchant/balance", fen=None)
+    number = row["out_refund_no"]
+    assert (await operator.post(f"/refunds/{number}/retry")).status_code == 200
+    await heard(shop)
+    (row,) = await order.rows()
+    assert (row["out_refund_no"], row["state"], row["waiting_for"]) == (number, "succeeded", None)
+    assert await shop.sql.fetchval(f"{count} AND resolved_at IS NULL") == 0
+
+
+@pytest.mark.parametrize("effect", ["429", "500", "500_after", "bad_response_signature"])
+async def test_an_unknown_outcome_is_asked_for_and_the_number_stays(shop: Shop, effect: str) -> None:
+    operator, order = await shop.operator(), await bought(shop)
+    await ask(operator, order.no, amountFen=500)
+    (row,) = await order.rows()
+    number = row["out_refund_no"]
+    shop.world.faults(method="POST", path=".*/refunds", times=1, effect=effect)
+    with pytest.raises(Unknown):
+        await shop.worker.submit_refund(number)
+    await shop.worker.submit_refund(number)
+    assert [refund["out_refund_no"] for refund in at_wechat(shop) if refund["out_trade_no"] == order.out_trade_no] == [
+        number
+    ]
+    assert (await order.rows())[0]["state"] in {"processing", "succeeded"}
+
+
+async def test_parts_go_out_a_minute_apart_without_anybody_being_refused(shop: Shop) -> None:
+    shop.world.tell("settings", refund_gap_s=60)
+    operator, order = await shop.operator(), await bought(shop)
+    for _ in range(3):
+        assert (await ask(operator, order.no, amountFen=100)).status_code == 201
+    await shop.run_jobs()
+    states = [(row["state"], row["waiting_for"]) for row in await order.rows()]
+    assert states == [("processing", None), ("requested", "gap"), ("requested", "gap")]
+    assert [row["last_error"] for row in await order.rows()] == [None, None, None]
+    await swept(shop, seconds=30)
+    assert [row["state"] for row in await order.rows()].count("requested") == 2
+    await swept(shop, seconds=40)
+    assert [row["state"] for row in await order.rows()].count("requested") == 1
+    await swept(shop, seconds=70)
+    await swept(shop, seconds=70)
+    await swept(shop, minutes=10)
+    assert {row["state"] for row in await order.rows()} == {"succeeded"}
+
+
+async def test_what_wechat_would_never_take_is_refused_before_anything_is_touched(shop: Shop) -> None:
+    operator, order = await shop.operator(), await bought(shop)
+    await shop.sql.execute(
+        """INSERT INTO refund (out_refund_no, payment_id, payable, cause, origin, amount_fen, reason, state, check_at,
+        requested_by, requested_at) SELECT 'Rold' || n, id, payable, 'old:' || n, 'staff', 1, 'x', 'closed', now(),
+        'staff:1', now() FROM payment, generate_series(1, 50) n WHERE payable = $1""",
+        order.no,
+    )
+    answer = await ask(operator, order.no, amountFen=100)
+    assert (answer.status_code, answer.json()["code"], answer.json()["most"]) == (409, "too_many_refunds", 50)
+    await shop.sql.execute("DELETE FROM refund WHERE cause LIKE 'old:%'")
+    await shop.sql.execute("UPDATE payment SET received_at = received_at - interval '365 days' WHERE payable = $1", order.no)
+    answer = await ask(operator, order.no, amountFen=100)
+    assert (answer.status_code, answer.json()["code"], answer.json()["days"]) == (409, "refund_too_late", 365)
+    await shop.sql.execute("UPDATE payment SET received_at = received_at + interval '365 days' WHERE payable = $1", order.no)
+    await shop.sql.execute("UPDATE payment SET external = true WHERE payable = $1", order.no)
+    answer = await ask(operator, order.no, amountFen=100)
+    assert (answer.status_code, answer.json()["code"]) == (409, "paid_elsewhere")
+    await shop.sql.execute("UPDATE payment SET external = false WHERE payable = $1", order.no)
+    seen = await order.seen()
+    assert (seen["refundedFen"], seen["refunds"]) == (0, [])
+
+
+async def test_the_database_refuses_more_than_was_received(shop: Shop) -> None:
+    order = await bought(shop)
+    with pytest.raises(Exception, match="more is refunded than was received"):
+        await shop.sql.execute(
+            """INSERT INTO refund (out_refund_no, payment_id, payable, cause, origin, amount_fen, reason, state, check_at,
+            requested_by, requested_at) SELECT 'Rtoomuch', id, payable, 'x', 'staff', received_fen + 1, 'x', 'requested',
+            now(), 'staff:1', now() FROM payment WHERE payable = $1""",
+            order.no,
+        )
