@@ -20,19 +20,21 @@ _ONCE = "ON CONFLICT (cause, debit, credit) DO NOTHING"
 
 _OURS = """
     SELECT coalesce(r.refund_id, r.transaction_id) AS id, r.line, r.at, r.currency, p.payable, r.fee_millifen, r.fee_fen,
-        CASE WHEN r.refund_id IS NULL THEN r.settlement_fen ELSE -r.refund_fen END AS gross_fen,
+        CASE WHEN r.refund_id IS NULL THEN p.received_fen ELSE -f.amount_fen END AS booked_fen,
         CASE WHEN r.refund_id IS NULL THEN r.order_fen - r.settlement_fen ELSE r.refund_fen - r.requested_fen END AS coupon_fen
     FROM bill_trade r JOIN payment p ON p.transaction_id = r.transaction_id
-    WHERE r.day = $1 AND NOT p.external
-        AND (r.refund_id IS NULL OR EXISTS (SELECT FROM refund f WHERE f.refund_id = r.refund_id))
+    LEFT JOIN refund f ON f.refund_id = r.refund_id AND f.payment_id = p.id
+    WHERE r.day = $1 AND NOT p.external AND (r.refund_id IS NULL OR f.id IS NOT NULL)
 """
+"""The bill's rows that are ours, with what the ledger has booked of each at its face."""
+
 _FEES = f"""
     {_INTO}
     SELECT 'fee:' || id, CASE WHEN fen > 0 THEN 'fees' ELSE 'wechat' END, CASE WHEN fen > 0 THEN 'wechat' ELSE 'fees' END,
         abs(fen), currency, payable, at
     FROM (
-        SELECT o.*, CASE WHEN abs((o.gross_fen - w.net_fen) * 1000 - o.fee_millifen) < 1000
-            THEN o.gross_fen - w.net_fen ELSE o.fee_fen END AS fen
+        SELECT o.*, CASE WHEN abs((o.booked_fen - o.coupon_fen - w.net_fen) * 1000 - o.fee_millifen) < 1000
+            THEN o.booked_fen - o.coupon_fen - w.net_fen ELSE o.fee_fen END AS fen
         FROM ({_OURS}) o LEFT JOIN (
             SELECT business_id, sum(amount_fen)::bigint AS net_fen FROM bill_flow WHERE day = $1 GROUP BY 1
         ) w ON w.business_id = o.id
