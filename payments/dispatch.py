@@ -11,8 +11,10 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from payments import refunds, settlement
+from payments.payouts import transferring
 from payments.ports import Payee
 from payments.trades import RefundTrade, Trade
+from payments.wechatpay.transfers import TransferBill
 
 Handler = Callable[[AsyncSession, Payee, bytes, datetime], Awaitable[str]]
 """`(session, payee, plain, at)`: applies the plain resource in the caller's transaction, any number of times with the
@@ -40,6 +42,13 @@ def _refund(state: str) -> Handler:
     return learn
 
 
+async def _transfer(session: AsyncSession, _payee: Payee, plain: bytes, at: datetime) -> str:
+    bill = msgspec.json.decode(plain, type=TransferBill)
+    if bill.state not in {"SUCCESS", "FAIL", "CANCELLED"}:
+        raise Contradictory
+    return await transferring.learn(session, bill, at)
+
+
 async def _echo(_session: AsyncSession, _payee: Payee, _plain: bytes, _at: datetime) -> str:
     """The answer to `POST /v3/security/echo`: that it is stored is all there is to it; `doctor` looks for it."""
     return "echo"
@@ -50,5 +59,6 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("refund", "REFUND.SUCCESS"): _refund("SUCCESS"),
     ("refund", "REFUND.ABNORMAL"): _refund("ABNORMAL"),
     ("refund", "REFUND.CLOSED"): _refund("CLOSED"),
+    ("mch_payment", "MCHTRANSFER.BILL.FINISHED"): _transfer,
     ("security", "SECURITY_ECHO.SUCCESS"): _echo,
 }

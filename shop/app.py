@@ -16,6 +16,7 @@ import catalog.controllers
 import payments.admin
 import payments.controllers
 import payments.exception_admin
+import payments.payouts.admin
 import payments.policy_admin
 import payments.refund_admin
 import shop.aftersales.admin
@@ -24,6 +25,8 @@ import shop.aftersales.refunding
 import shop.cart.controllers
 import shop.members.admin
 import shop.members.controllers
+import shop.members.transfer_admin
+import shop.members.transfer_controllers
 import shop.orders.admin
 import shop.orders.checkout_controllers
 import shop.orders.controllers
@@ -84,6 +87,7 @@ def _api_routes() -> list[Any]:
     return [
         *catalog.controllers.ROUTES,
         *shop.members.controllers.ROUTES,
+        *shop.members.transfer_controllers.ROUTES,
         *shop.cart.controllers.ROUTES,
         *shop.orders.checkout_controllers.ROUTES,
         *shop.orders.controllers.ROUTES,
@@ -98,8 +102,10 @@ def _admin_routes() -> list[Any]:
         *payments.refund_admin.ROUTES,
         *payments.exception_admin.ROUTES,
         *payments.policy_admin.ROUTES,
+        *payments.payouts.admin.ROUTES,
         *failed_jobs.ROUTES,
         *shop.members.admin.ROUTES,
+        *shop.members.transfer_admin.ROUTES,
         *shop.shipping.admin.ROUTES,
         *shop.orders.admin.ROUTES,
         *shop.aftersales.admin.ROUTES,

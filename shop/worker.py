@@ -19,6 +19,7 @@ from kit import idempotency, jobs
 from kit.clock import Clock
 from kit.database import Database, DatabaseUnavailable
 from payments import asking, notices, refund_repair, refunds
+from payments.payouts import pursuing
 from payments.ports import Payee
 from payments.settlement import CLOSE_JOB
 from payments.wechatpay.gateway import Gateway
@@ -45,7 +46,12 @@ class Worker:
 
     def handlers(self) -> dict[str, jobs.Handler]:
         """Jobs by name; the reference is the number of the row that says what to do."""
-        return {refunds.JOB: self.submit_refund, refunds.FOLLOW_JOB: self.follow_refund, CLOSE_JOB: self.close_payment}
+        return {
+            refunds.JOB: self.submit_refund,
+            refunds.FOLLOW_JOB: self.follow_refund,
+            CLOSE_JOB: self.close_payment,
+            **pursuing.handlers(self.db, self.gateway, self.clock),
+        }
 
     async def submit_refund(self, out_refund_no: str) -> None:
         await refunds.submit(self.db, self.gateway, self.payee, self.clock, out_refund_no)
@@ -75,6 +81,10 @@ class Worker:
         silent = [out_refund_no for out_refund_no, state in due if state != "requested"]
         await _each(silent, lambda number: refunds.ask(self.db, self.gateway, self.payee, self.clock, number))
 
+    async def pursue_payouts(self) -> None:
+        """Transfers, shares and declarations whose time has come."""
+        await pursuing.sweep(self.db, self.gateway, self.clock)
+
     async def retry_notices(self) -> None:
         """Notices that were stored but not handled."""
         async with self.db.begin() as session:
@@ -97,6 +107,7 @@ class Worker:
         async with self.db.begin() as session:
             await idempotency.sweep(session, now)
             await notices.expire(session, now)
+            await pursuing.clean(session, now)
             await shop.members.sessions.sweep(session, now)
             await shop.admin.sessions.sweep(session, now)
             await shop.admin.throttle.sweep(session, now)
@@ -104,6 +115,7 @@ class Worker:
     def sweeps(self) -> list[tuple[Sweep, float]]:
         """Each with its rhythm in seconds."""
         often = [self.close_orders, self.ask_payments, self.ask_refunds, self.retry_notices, self.receive_orders]
+        often.append(self.pursue_payouts)
         return [*((sweep, _OFTEN_S) for sweep in often), (self.count_sold, _MINUTE_S), (self.clean, _SELDOM_S)]
 
 

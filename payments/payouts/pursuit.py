@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from kit.clock import Clock
 from kit.database import Database
 
-_GAPS = tuple(timedelta(seconds=s) for s in (20, 60, 300, 1800, 7200, 21_600))
+_GAPS = tuple(timedelta(seconds=s) for s in (5, 30, 120, 600, 3600, 21_600))
 """The silence between two questions about the same row grows, up to six hours."""
 
 LATER = frozenset({"NOTENOUGH", "FREQUENCYLIMITED", "RATELIMITEXCEEDED", "SIGNERROR", "SYSTEMERROR", "RATELIMIT"})

@@ -67,13 +67,15 @@ def view(transfer: Transfer) -> TransferRow:
 )
 async def list_transfers(
     db: NamedDependency[Database],
-    state: Annotated[TransferState | None, QueryParameter(description="Only those in this state")] = None,
+    in_state: Annotated[
+        TransferState | None, QueryParameter(name="state", description="Only those in this state")
+    ] = None,
     cursor: QueryCursor = None,
     limit: QueryLimit = 20,
 ) -> Page[TransferRow]:
     statement = select(Transfer).order_by(Transfer.id.desc()).limit(limit + 1)
-    if state is not None:
-        statement = statement.where(Transfer.state == state)
+    if in_state is not None:
+        statement = statement.where(Transfer.state == in_state)
     if cursor:
         statement = statement.where(Transfer.id < decode_cursor(cursor, (int,))[0])
     async with db.begin() as session:

@@ -1,0 +1,231 @@
+"""Customs declaration of a payment for goods from abroad: promised here, pursued at WeChat until customs has decided."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from kit import jobs
+from kit.clock import Clock
+from kit.database import Database
+from kit.errors import Conflict, NotFound, Unprocessable, invalid
+from payments import cases
+from payments.models import Payment, PaymentState
+from payments.payouts import pursuit
+from payments.payouts.customs_models import AGAIN, MOVES, OPEN, Customs, Declaration, DeclarationState
+from payments.wechatpay.customs import CustomsAnswer
+from payments.wechatpay.gateway import Gateway, Refused, Unknown
+
+JOB = "payments.customs"
+
+
+class DeclarationNotFound(NotFound):
+    """There is no such customs declaration."""
+
+    zh = "未找到该报关单"
+
+
+class NotDeclarable(Conflict):
+    """Only a payment that is in and stays can be declared."""
+
+    zh = "仅已入账的支付可以报关"
+
+
+class DeclaredAlready(Conflict):
+    """This was declared there already: declaration {id}, {state}."""
+
+    zh = "已向该海关申报：{id}，状态 {state}"
+
+
+class DeclaredTooMuch(Unprocessable):
+    """Only {left_fen} fen of this payment are left to declare."""
+
+    zh = "超出可申报金额，剩余 {left_fen} 分"
+
+
+class NotDeclaredAgain(Conflict):
+    """Only what failed is declared again; this is {state}."""
+
+    zh = "仅失败的申报可以重新申报，当前状态：{state}"
+
+
+class SubOrder(msgspec.Struct, frozen=True):
+    """One part of a payment that is declared in parts; `order_fen` = freight + goods."""
+
+    no: str
+    transport_fen: int
+    product_fen: int
+
+
+class Wish(msgspec.Struct, frozen=True):
+    customs: Customs
+    merchant_customs_no: str
+    duty_fen: int | None = None
+    sub_order: SubOrder | None = None
+
+
+async def request(session: AsyncSession, payment: Payment, wish: Wish, *, by: str, at: datetime) -> Declaration:
+    """Promise the declaration. The caller holds the payment's lock.
+
+    Raises `InvalidInput` (400), `NotDeclarable`, `DeclaredAlready` (409), `DeclaredTooMuch` (422).
+    """
+    if payment.state != PaymentState.RECEIVED or not payment.applied or payment.external:
+        raise NotDeclarable
+    part = wish.sub_order
+    if part is not None:
+        await _check_part(session, payment, wish.customs, part)
+    values = {
+        "payment_id": payment.id,
+        "customs": wish.customs,
+        "merchant_customs_no": wish.merchant_customs_no,
+        "duty_fen": wish.duty_fen,
+        "sub_order_no": part.no if part else "",
+        "order_fen": part.transport_fen + part.product_fen if part else None,
+        "transport_fen": part.transport_fen if part else None,
+        "product_fen": part.product_fen if part else None,
+        "state": DeclarationState.REQUESTED,
+        "check_at": at + timedelta(seconds=20),
+        "requested_by": by,
+        "requested_at": at,
+    }
+    statement = insert(Declaration).values(values).on_conflict_do_nothing().returning(Declaration)
+    made = (await session.execute(statement)).scalar_one_or_none()
+    if made is None:
+        same = select(Declaration).filter_by(
+            payment_id=payment.id, customs=wish.customs, sub_order_no=values["sub_order_no"]
+        )
+        other = (await session.execute(same)).scalar_one()
+        raise DeclaredAlready(id=str(other.id), state=other.state)
+    await jobs.enqueue(session, JOB, str(made.id))
+    return made
+
+
+async def _check_part(session: AsyncSession, payment: Payment, customs: Customs, part: SubOrder) -> None:
+    if part.transport_fen + part.product_fen <= 0:
+        raise invalid("subOrder", "must have an amount")
+    others = select(Declaration).where(Declaration.payment_id == payment.id, Declaration.customs == customs)
+    rows = list(await session.scalars(others))
+    if any(not row.sub_order_no for row in rows):
+        whole = next(row for row in rows if not row.sub_order_no)
+        raise DeclaredAlready(id=str(whole.id), state=whole.state)
+    declared_fen = sum(row.order_fen or 0 for row in rows if row.sub_order_no != part.no)
+    left_fen = (payment.received_fen or 0) - declared_fen
+    if part.transport_fen + part.product_fen > left_fen:
+        raise DeclaredTooMuch(left_fen=left_fen)
+
+
+async def again(session: AsyncSession, declaration_id: int, *, by: str, at: datetime) -> Declaration:
+    """Declare what failed once more. Raises `DeclarationNotFound` (404), `NotDeclaredAgain` (409)."""
+    row = await session.get(Declaration, declaration_id, with_for_update=True)
+    if row is None:
+        raise DeclarationNotFound
+    if row.state not in AGAIN:
+        raise NotDeclaredAgain(state=row.state)
+    was_there = row.state != DeclarationState.REFUSED
+    row.move(DeclarationState.REQUESTED, at)
+    row.requested_by, row.requested_at = by, at
+    row.attempts = 0
+    if was_there:  # WeChat has it: it wants another call for the second time
+        row.turns += 1
+    await jobs.enqueue(session, JOB, str(row.id))
+    return row
+
+
+async def pursue(db: Database, gateway: Gateway, clock: Clock, declaration_id: str) -> None:
+    """Bring one declaration on: ask for it if it was tried before, send it if WeChat has none of it.
+
+    Raises `Refused` for what passes, and `Unknown`: to be tried again.
+    """
+    async with db.begin() as session:
+        row = await session.get(Declaration, int(declaration_id), with_for_update=True)
+        if row is None or row.state not in OPEN:
+            return
+        payment = await session.get_one(Payment, row.payment_id)
+        tried = row.attempts > 0
+        row.attempts += 1
+    try:
+        answer = await _bring(gateway, payment, row, tried=tried)
+    except (Refused, Unknown) as error:
+        await pursuit.remember(db, clock, Declaration, row.id, error)
+        if isinstance(error, Unknown) or error.code in pursuit.LATER or error.status == 401:
+            raise
+        await _refused(db, clock, row.id)
+    else:
+        async with db.begin() as session:
+            await learn(session, row.id, answer, clock.now())
+
+
+async def _bring(gateway: Gateway, payment: Payment, row: Declaration, *, tried: bool) -> CustomsAnswer:
+    """What WeChat has of it; sent where it has nothing, and redeclared where that was asked for."""
+    assert payment.transaction_id is not None
+    if tried:
+        known = await gateway.customs.query(
+            out_trade_no=payment.out_trade_no, customs=row.customs, sub_order_no=row.sub_order_no or None
+        )
+        stale = row.state == DeclarationState.REQUESTED and row.turns > 1 and known is not None and known.failed
+        if known is not None and not stale:
+            return known
+    if row.state == DeclarationState.REQUESTED and row.turns > 1:
+        return await gateway.customs.redeclare(
+            out_trade_no=payment.out_trade_no,
+            transaction_id=payment.transaction_id,
+            customs=row.customs,
+            merchant_customs_no=row.merchant_customs_no,
+            sub_order_no=row.sub_order_no or None,
+        )
+    return await gateway.customs.declare(
+        out_trade_no=payment.out_trade_no,
+        transaction_id=payment.transaction_id,
+        customs=row.customs,
+        merchant_customs_no=row.merchant_customs_no,
+        duty_fen=row.duty_fen,
+        sub_order_no=row.sub_order_no or None,
+        currency=payment.currency,
+        order_fen=row.order_fen,
+        transport_fen=row.transport_fen,
+        product_fen=row.product_fen,
+    )
+
+
+async def learn(session: AsyncSession, declaration_id: int, answer: CustomsAnswer, at: datetime) -> str:
+    """Take over a declaration's state from a signed answer. Never backwards; returns what came of it."""
+    row = await session.get_one(Declaration, declaration_id, with_for_update=True, populate_existing=True)
+    payment = await session.get_one(Payment, row.payment_id)
+    reference = f"customs:{row.id}"
+    target = next((state for state in DeclarationState if state.upper() == answer.state), None)
+    if target is None or answer.transaction_id not in (None, payment.transaction_id):
+        facts = {"state": answer.state, "transaction_id": answer.transaction_id}
+        await cases.note(session, "customs_mismatch", reference, at=at, payment_id=payment.id, facts=facts)
+        return "customs_mismatch"
+    known = DeclarationState(row.state)
+    if target is known or target not in MOVES[known] or known not in OPEN:
+        return "known"
+    row.verify_department = answer.verify_department or row.verify_department
+    row.verify_department_trade_id = answer.verify_department_trade_id or row.verify_department_trade_id
+    row.explanation = answer.explanation
+    row.move(target, at)
+    if target in AGAIN:
+        facts = {"explanation": answer.explanation, "turn": row.turns}
+        await cases.note(
+            session, f"customs_{target}", f"{reference}#{row.turns}", at=at, payment_id=payment.id, facts=facts
+        )
+    return target.value
+
+
+async def _refused(db: Database, clock: Clock, declaration_id: int) -> None:
+    async with db.begin() as session:
+        row = await session.get_one(Declaration, declaration_id, with_for_update=True)
+        if row.state == DeclarationState.REQUESTED:
+            row.move(DeclarationState.REFUSED, clock.now())
+            facts = {"last_error": row.last_error, "turn": row.turns}
+            reference = f"customs:{row.id}#{row.turns}"
+            await cases.note(
+                session, "customs_refused", reference, at=clock.now(), payment_id=row.payment_id, facts=facts
+            )
+
+
+async def due(session: AsyncSession, now: datetime) -> list[str]:
+    """Declarations under way whose time has come, for `pursue`."""
+    return [str(found) for found in await pursuit.due(session, Declaration, Declaration.id, OPEN, now)]

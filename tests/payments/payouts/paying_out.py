@@ -1,0 +1,59 @@
+"""What the tests of money out share: a member who is to get money, staff who promise it, and the ledger's word."""
+
+import secrets
+from typing import Any
+
+import httpx
+from cast import Buyer, Operator, Shop
+
+REPORT = {"活动名称": "新会员有礼", "奖励说明": "注册奖励"}
+
+
+async def member_id(shop: Shop, buyer: Buyer) -> str:
+    return str((await buyer.get("/me")).json()["id"])
+
+
+async def promise(operator: Operator, member: str, fen: int = 500, **changed: Any) -> httpx.Response:
+    """Staff promise a member money."""
+    key = changed.pop("key", None)
+    wish = {
+        "cause": f"welcome:{secrets.token_hex(4)}",
+        "amountFen": fen,
+        "remark": "注册奖励",
+        "sceneId": "1000",
+        "report": REPORT,
+        **changed,
+    }
+    return await operator.post(f"/members/{member}/transfers", wish, key=key)
+
+
+async def promised(operator: Operator, member: str, fen: int = 500, **changed: Any) -> str:
+    """The number of a transfer that was promised."""
+    answer = await promise(operator, member, fen, **changed)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["outBillNo"])
+
+
+async def second_person(shop: Shop, operator: Operator) -> Operator:
+    """Another manager."""
+    body = {"login": "second", "name": "Li", "password": "a long enough word", "role": "manager"}
+    assert (await operator.post("/staff", body)).status_code == 201
+    login = {"login": "second", "password": "a long enough word"}
+    answer = await shop.http.post("/admin/v1/sign-in", json=login)
+    return Operator(shop, answer.json()["accessToken"])
+
+
+async def balances(shop: Shop) -> dict[str, int]:
+    """The ledger's accounts that are not at zero."""
+    rows = await shop.sql.fetch(
+        """
+        SELECT account, sum(fen)::bigint AS fen FROM (
+            SELECT debit AS account, amount_fen AS fen FROM posting UNION ALL SELECT credit, -amount_fen FROM posting
+        ) sides GROUP BY 1 HAVING sum(fen) <> 0
+        """
+    )
+    return {row["account"]: row["fen"] for row in rows}
+
+
+async def cases(shop: Shop) -> list[str]:
+    return [row["kind"] for row in await shop.sql.fetch("SELECT kind FROM payment_exception ORDER BY id")]
