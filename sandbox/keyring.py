@@ -29,6 +29,9 @@ class Identity(msgspec.Struct, frozen=True):
     mch_id: str
     apiv3_key: str
     public_key_id: str
+    sub_mch_id: str | None = None
+    """The one sub-merchant who authorised this merchant, who is then a partner (服务商)."""
+    sub_app_id: str | None = None
 
 
 @dataclass(frozen=True)

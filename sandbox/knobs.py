@@ -34,6 +34,17 @@ class Knobs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """How long a transfer is only ACCEPTED."""
     transfer_delay_s: Seconds = 1.0
     """How long the money, or a cancellation, is under way."""
+    share_wait_s: Seconds = 60.0
+    """How long after the payment its money can be shared first."""
+    share_delay_s: Seconds = 1.0
+    share_max_ratio: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 3000
+    """The most that may be shared of an order; 10000 is all of it."""
+    share_notify_url: Annotated[str, msgspec.Meta(max_length=255)] | None = None
+    """Where receivers hear of their shares."""
+    share_event: Literal["PROFITSHARING.SUCCESS", "TRANSACTION.SUCCESS"] = "PROFITSHARING.SUCCESS"
+    """Sources disagree about the event of such a notice; its original_type is always profitsharing."""
+    shared_refund: Literal["returned", "covered"] = "returned"
+    """Refuse refunds until every share came back, or only where what is left does not cover them."""
     balance_fen: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
     """What the merchant can refund from; ``None`` is enough for anything."""
     strict_openid: bool = False

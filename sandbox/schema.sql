@@ -83,3 +83,44 @@ CREATE TABLE IF NOT EXISTS transfers (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS transfers_by_time ON transfers (created_at);
 CREATE INDEX IF NOT EXISTS transfers_due ON transfers (next_at) WHERE next_at IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS share_receivers (
+    sub_mchid TEXT NOT NULL, type TEXT NOT NULL, account TEXT NOT NULL, name TEXT, relation_type TEXT NOT NULL,
+    custom_relation TEXT, PRIMARY KEY (sub_mchid, type, account)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS share_freezes (
+    out_trade_no TEXT PRIMARY KEY REFERENCES orders (out_trade_no), unfreezes_at REAL NOT NULL, unfrozen_at REAL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS share_freezes_due ON share_freezes (unfreezes_at) WHERE unfrozen_at IS NULL;
+
+CREATE TABLE IF NOT EXISTS share_orders (
+    out_order_no TEXT PRIMARY KEY, order_id TEXT NOT NULL UNIQUE,
+    out_trade_no TEXT NOT NULL REFERENCES orders (out_trade_no), body TEXT NOT NULL, shares INTEGER NOT NULL,
+    unfreezes INTEGER NOT NULL, description TEXT, state TEXT NOT NULL CHECK (state IN ('PROCESSING', 'FINISHED')),
+    created_at REAL NOT NULL, next_at REAL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS share_orders_by_order ON share_orders (out_trade_no);
+CREATE INDEX IF NOT EXISTS share_orders_due ON share_orders (next_at) WHERE next_at IS NOT NULL;
+
+-- What one receiver gets; "own" is what comes free for the merchant again.
+CREATE TABLE IF NOT EXISTS shares (
+    detail_id TEXT PRIMARY KEY, out_order_no TEXT NOT NULL REFERENCES share_orders (out_order_no),
+    place INTEGER NOT NULL, own INTEGER NOT NULL, type TEXT NOT NULL, account TEXT NOT NULL, amount INTEGER NOT NULL,
+    description TEXT NOT NULL, result TEXT NOT NULL CHECK (result IN ('PENDING', 'SUCCESS', 'CLOSED')),
+    fail_reason TEXT, created_at REAL NOT NULL, finished_at REAL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS shares_by_order ON shares (out_order_no, place);
+
+CREATE TABLE IF NOT EXISTS share_returns (
+    out_return_no TEXT PRIMARY KEY, return_id TEXT NOT NULL UNIQUE,
+    out_order_no TEXT NOT NULL REFERENCES share_orders (out_order_no), body TEXT NOT NULL, return_mchid TEXT NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount > 0), description TEXT NOT NULL,
+    result TEXT NOT NULL CHECK (result IN ('PROCESSING', 'SUCCESS', 'FAILED')), fail_reason TEXT,
+    created_at REAL NOT NULL, next_at REAL, finished_at REAL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS share_returns_by_order ON share_returns (out_order_no);
+CREATE INDEX IF NOT EXISTS share_returns_due ON share_returns (next_at) WHERE next_at IS NOT NULL;
+
+-- Accounts that what is shared with, or asked back from, fails at.
+CREATE TABLE IF NOT EXISTS share_troubles (account TEXT PRIMARY KEY, share_fails TEXT, return_fails TEXT);

@@ -26,6 +26,16 @@ def transfer_bill_no(moment: float) -> str:
     return f"133{_digits(19)}{day(moment)}{_digits(10)}"
 
 
+def share_id(moment: float) -> str:
+    """28 digits: ``3008``, six more, the day, ten more."""
+    return f"3008{_digits(6)}{day(moment)}{_digits(10)}"
+
+
+def share_detail_id() -> str:
+    """23 digits: ``36`` and chance."""
+    return f"36{_digits(21)}"
+
+
 def package_info() -> str:
     """What ``wx.requestMerchantTransfer`` is handed: opaque Base64."""
     return b64encode(secrets.token_bytes(48)).decode()

@@ -7,6 +7,7 @@ from typing import Any
 from sandbox.miniprogram import users
 from sandbox.notices import outbox
 from sandbox.pay import numbers, orders
+from sandbox.pay.sharing import frozen
 from sandbox.pay.transactions import view
 from sandbox.world import World
 
@@ -75,6 +76,7 @@ def receive(world: World, out_trade_no: str, payer: str, coupon_fen: int) -> sql
     world.db.write(sql, numbers.transaction_id(now), now, payer, "OTHERS", coupon_fen, out_trade_no)
     paid = orders.find(world, out_trade_no)
     assert paid is not None
+    frozen.freeze(world, paid)
     return paid
 
 

@@ -4,6 +4,7 @@ import sqlite3
 from typing import Any
 
 from sandbox.pay.refusals import Refusal, invalid
+from sandbox.pay.sharing import refunding as shares
 from sandbox.world import World
 
 MOST_PARTS = 50
@@ -29,6 +30,7 @@ def check_rules(world: World, order: sqlite3.Row, body: dict[str, Any]) -> None:
         raise invalid("同一笔订单的多次部分退款需间隔1分钟")
     if amount["refund"] > order["total"] - sum(part["amount"] for part in parts if part["status"] != "CLOSED"):
         raise invalid("申请退款金额大于订单剩余可退金额")
+    shares.check(world, order, amount["refund"])
     balance = world.knobs.balance_fen
     if balance is not None and amount["refund"] > balance:
         raise Refusal(403, "NOT_ENOUGH", "基本账户余额不足，请充值后重新发起")

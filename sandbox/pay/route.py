@@ -22,8 +22,10 @@ class Route:
     handle: Handler
     form: Record | None = None
     needs_mchid: bool = False
+    needs: tuple[str, ...] = ()
+    """Names that the query must have."""
     sealed: tuple[str, ...] = ()
-    """Members that are encrypted."""
+    """Members that are encrypted; ``*`` stands for every item of an array."""
 
 
 def h5_url(world: World, call: Call, prepay_id: str) -> str:

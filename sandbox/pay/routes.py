@@ -8,6 +8,7 @@ from sandbox.pay.combined import routes as combined
 from sandbox.pay.exchange import Call
 from sandbox.pay.refusals import Nowhere, param_error
 from sandbox.pay.route import Handler, Route, h5_url
+from sandbox.pay.sharing import routes as sharing
 from sandbox.pay.transfers import routes as transfers
 from sandbox.world import World
 
@@ -65,6 +66,7 @@ ROUTES = [
     Route("GET", "/v3/certificates", lambda world, _: certificates.download(world)),
     *combined.ROUTES,
     *transfers.ROUTES,
+    *sharing.ROUTES,
 ]
 
 
@@ -84,10 +86,12 @@ def find(call: Call) -> Route:
 
 
 def check_query(route: Route, call: Call) -> None:
-    """Queries for an order must say whose."""
-    if route.needs_mchid and not call.query.get("mchid"):
-        message = "输入源“/query/mchid”映射到值字段“商户号”必填性规则校验失败，此字段为必填项"
-        raise param_error(message, field="mchid", issue="此字段为必填项", location="query")
+    """Queries for an order must say whose, others what else belongs to it."""
+    for name in (*(("mchid",) if route.needs_mchid else ()), *route.needs):
+        if not call.query.get(name):
+            label = "商户号" if name == "mchid" else name
+            message = f"输入源“/query/{name}”映射到值字段“{label}”必填性规则校验失败，此字段为必填项"
+            raise param_error(message, field=name, issue="此字段为必填项", location="query")
 
 
 def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:

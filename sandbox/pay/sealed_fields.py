@@ -2,6 +2,7 @@
 
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
+from collections.abc import Iterator
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -20,12 +21,21 @@ def check(world: World, call: Call, paths: tuple[str, ...]) -> None:
     Raises a PARAM_ERROR when no ``Wechatpay-Serial`` says which key was used, when it is none of ours, or when the key
     does not open them.
     """
-    for path in paths:
-        value: object = call.json
-        for name in path.strip("/").split("/"):
-            value = value.get(name) if isinstance(value, dict) else None
-        if isinstance(value, str):
+    for pattern in paths:
+        for path, value in _found(call.json, pattern.strip("/").split("/"), ""):
             call.opened[path] = _open(key_named(world, call), path, value)
+
+
+def _found(value: object, names: list[str], path: str) -> Iterator[tuple[str, str]]:
+    """The texts that a path leads to; ``*`` leads into every item of an array."""
+    if not names:
+        if isinstance(value, str):
+            yield path, value
+    elif names[0] == "*" and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _found(item, names[1:], f"{path}/{index}")
+    elif isinstance(value, dict) and names[0] in value:
+        yield from _found(value[names[0]], names[1:], f"{path}/{names[0]}")
 
 
 def key_named(world: World, call: Call) -> RSAPrivateKey:
