@@ -1,4 +1,4 @@
-"""`python -m shop serve | work | migrate | seed | demo | doctor | audit | openapi`."""
+"""`python -m shop serve | work | migrate | seed | demo | doctor | audit | reconcile | openapi`."""
 
 import argparse
 import asyncio
@@ -11,6 +11,7 @@ from granian.constants import Interfaces, Loops
 from litestar import Litestar
 from sqlalchemy.engine import make_url
 
+import shop.reconciling
 import shop.seeding
 import shop.worker
 from kit import log
@@ -83,6 +84,11 @@ def audit(arguments: argparse.Namespace) -> None:
     raise SystemExit(books.run(url, as_json=arguments.json, timeout_s=arguments.timeout_s))
 
 
+def reconcile(arguments: argparse.Namespace) -> None:
+    """Match days with WeChat Pay's bills, three ways; exit code 0 only when all agrees."""
+    raise SystemExit(asyncio.run(shop.reconciling.run(settings.read(), arguments)))
+
+
 def openapi(_arguments: argparse.Namespace) -> None:
     """Print the OpenAPI document."""
     app = create_app(settings.placeholder())
@@ -93,7 +99,7 @@ def openapi(_arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m shop", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (serve, work, migrate, seed, demo, doctor, audit, openapi):
+    for command in (serve, work, migrate, seed, demo, doctor, audit, reconcile, openapi):
         added = commands.add_parser(command.__name__, help=(command.__doc__ or "").splitlines()[0])
         added.set_defaults(run=command)
         if command is serve:
@@ -104,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--json", action="store_true", help="the report as JSON")
         if command is doctor:
             added.add_argument("--wait-s", type=float, default=15.0, help="how long an echo may take (%(default)s)")
+        if command is reconcile:
+            shop.reconciling.add_arguments(added)
         if command is audit:
             added.add_argument("--timeout-s", type=int, default=books.TIMEOUT_S, help="for each question (%(default)s)")
     return parser

@@ -18,6 +18,7 @@ import payments.controllers
 import payments.exception_admin
 import payments.payouts.admin
 import payments.policy_admin
+import payments.reconciliation.admin
 import payments.refund_admin
 import shop.aftersales.admin
 import shop.aftersales.controllers
@@ -102,6 +103,7 @@ def _admin_routes() -> list[Any]:
         *payments.refund_admin.ROUTES,
         *payments.exception_admin.ROUTES,
         *payments.policy_admin.ROUTES,
+        *payments.reconciliation.admin.ROUTES,
         *payments.payouts.admin.ROUTES,
         *failed_jobs.ROUTES,
         *shop.members.admin.ROUTES,

@@ -21,6 +21,7 @@ from kit.database import Database, DatabaseUnavailable
 from payments import asking, notices, refund_repair, refunds
 from payments.payouts import pursuing
 from payments.ports import Payee
+from payments.reconciliation import days
 from payments.settlement import CLOSE_JOB
 from payments.wechatpay.gateway import Gateway
 from shop.app import ShopPayee, clock_of, database_of, gateway_of, keep_keys_fresh
@@ -101,6 +102,10 @@ class Worker:
         async with self.db.begin() as session:
             await popularity.refresh(session)
 
+    async def reconcile(self) -> None:
+        """Bills of the days that are over, and how they fit."""
+        await days.turn(self.db, self.gateway, self.payee, self.clock)
+
     async def clean(self) -> None:
         """What has served its time."""
         now = self.clock.now()
@@ -116,7 +121,12 @@ class Worker:
         """Each with its rhythm in seconds."""
         often = [self.close_orders, self.ask_payments, self.ask_refunds, self.retry_notices, self.receive_orders]
         often.append(self.pursue_payouts)
-        return [*((sweep, _OFTEN_S) for sweep in often), (self.count_sold, _MINUTE_S), (self.clean, _SELDOM_S)]
+        return [
+            *((sweep, _OFTEN_S) for sweep in often),
+            (self.count_sold, _MINUTE_S),
+            (self.reconcile, _MINUTE_S),
+            (self.clean, _SELDOM_S),
+        ]
 
 
 async def _each(items: Sequence[T], deal_with: Callable[[T], Awaitable[object]]) -> None:

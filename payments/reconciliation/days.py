@@ -4,27 +4,23 @@ Whatever dies half way: differences, postings and cases are each written once, t
 begins the match again from the rows that are kept.
 """
 
-from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
+import msgspec
 import structlog
 
 from kit.clock import Clock
 from kit.database import Database
 from payments.ports import Payee
 from payments.reconciliation import beijing, booking, download, figures, keeping, matching, noting, repairing, wanting
+from payments.reconciliation.keeping import Say, silent
 from payments.reconciliation.models import Bill, BillDay, BillKind, BillState, DayState
 from payments.wechatpay.gateway import Gateway
 
 log = structlog.get_logger()
 
-Say = Callable[[str], None]
 _LOOKED_AT_AGAIN = timedelta(days=31)
 """So long a day that differs is matched anew every morning."""
-
-
-def _silent(_: str) -> None:
-    pass
 
 
 async def turn(db: Database, gateway: Gateway, payee: Payee, clock: Clock) -> None:
@@ -48,7 +44,7 @@ async def turn(db: Database, gateway: Gateway, payee: Payee, clock: Clock) -> No
 
 
 async def reconcile(
-    db: Database, gateway: Gateway, payee: Payee, clock: Clock, day: date, say: Say = _silent
+    db: Database, gateway: Gateway, payee: Payee, clock: Clock, day: date, say: Say = silent
 ) -> DayState:
     """Now, whatever its turn: get the day's bills, if they are not there, and match. Raises `DayOutOfReach` (422)."""
     async with db.begin() as session:
@@ -59,7 +55,7 @@ async def reconcile(
             bill = await session.get_one(Bill, (day, kind))
         if bill.state == BillState.WANTED:
             say(f"{day} {kind}: asking WeChat Pay")
-            state = await download.fetch(db, gateway, clock, day, kind)
+            state = await download.fetch(db, gateway, clock, day, kind, say)
             say(f"{day} {kind}: {state}")
     async with db.begin() as session:
         wanted = [kind for kind in BillKind if (await session.get_one(Bill, (day, kind))).state == BillState.WANTED]
@@ -68,7 +64,7 @@ async def reconcile(
     return await match(db, gateway, payee, clock, day, say)
 
 
-async def match(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day: date, say: Say = _silent) -> DayState:
+async def match(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day: date, say: Say = silent) -> DayState:
     """Match, ask WeChat about what may be late or lost, match again, book, and open the cases of what is left."""
     say(f"{day}: matching")
     async with db.begin() as session:
@@ -107,10 +103,11 @@ async def _close(db: Database, clock: Clock, day: date, say: Say) -> DayState:
         say(f"{day}: booking")
         await booking.book(session, day)
         flow = await matching.match(session, day, found.run, now)
-        found.figures = await figures.collect(session, day, flow)
+        report = await figures.collect(session, day, flow)
+        found.figures = msgspec.to_builtins(report)
         bills = [await session.get_one(Bill, (day, kind)) for kind in BillKind]
         failed = any(bill.state == BillState.FAILED for bill in bills)
-        differs = failed or found.figures["open"] or found.figures["waiting"]
+        differs = failed or report.open or report.waiting
         found.state = DayState.DIFFERS if differs else DayState.AGREED
         found.matched_at = now
         return DayState(found.state)

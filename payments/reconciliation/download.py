@@ -72,7 +72,9 @@ class Spool:
         self.file.close()
 
 
-async def fetch(db: Database, gateway: Gateway, clock: Clock, day: date, kind: BillKind) -> BillState:
+async def fetch(
+    db: Database, gateway: Gateway, clock: Clock, day: date, kind: BillKind, say: keeping.Say = keeping.silent
+) -> BillState:
     """Get one bill that is wanted; returns its state afterwards. What WeChat does not give today is asked for again."""
     try:
         with Spool() as spool:
@@ -81,7 +83,7 @@ async def fetch(db: Database, gateway: Gateway, clock: Clock, day: date, kind: B
                 why = "its SHA-1 is not the one that was announced"
                 return await _broken(db, clock, day, kind, spool, why)
             try:
-                await keeping.keep(db, clock, day, kind, spool)
+                await keeping.keep(db, clock, day, kind, spool, say)
             except BadBill as bad:
                 return await _broken(db, clock, day, kind, spool, str(bad))
     except Refused as answer:

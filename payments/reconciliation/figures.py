@@ -1,13 +1,95 @@
 """The figures of a day's report: the totals of the three sides, what was booked, and what is open."""
 
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.database import raw
 from payments.reconciliation import beijing
 from payments.reconciliation.keeping import PATIENCE_S
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Side(msgspec.Struct, frozen=True, rename="camel"):
+    """Payments and refunds, counted and added up, as one side has them."""
+
+    payments: int
+    payments_fen: int
+    refunds: int
+    refunds_fen: int
+
+
+class BillSide(Side, frozen=True, rename="camel"):
+    settlement_fen: int
+    """应结订单金额: what is settled of the payments, after the shop's own coupons."""
+    refunded_fen: int
+    fees_millifen: int
+    """Thousandths of a fen, as billed."""
+
+
+class OrderSide(msgspec.Struct, frozen=True, rename="camel"):
+    paid: int
+    paid_fen: int
+
+
+class Booked(msgspec.Struct, frozen=True, rename="camel"):
+    """What the ledger has of the bill alone."""
+
+    fees_fen: int
+    coupons_fen: int
+    net_fen: int
+    """Settled payments less refunds and fees: the day's net settlement."""
+
+
+class Flow(msgspec.Struct, frozen=True, rename="camel"):
+    """The account's movement, and what explains it."""
+
+    rows: int
+    income_fen: int
+    expense_fen: int
+    net_fen: int
+    booked_fen: int
+    """Payments, refunds, fees and payouts that the ledger has."""
+    in_transit_fen: int
+    """Refunds that left the account and are not with the payer yet."""
+    bank_fen: int
+    """To the merchant's bank account (negative), or from it."""
+    suspense_fen: int
+    """Of types that nobody knows yet."""
+    residual_fen: int
+    """What fees would explain that stand neither in the rows nor beside them."""
+    closing_fen: int | None
+
+
+class Kind(msgspec.Struct, frozen=True, rename="camel"):
+    """Differences of one kind: `open` need a person, `waiting` the next day's bill; `decided` ones a person resolved."""
+
+    open: int
+    waiting: int
+    decided: int
+    repaired: int
+    gone: int
+
+
+class Figures(msgspec.Struct, frozen=True, rename="camel"):
+    bill: BillSide
+    ours: Side
+    orders: OrderSide
+    matched: int
+    """Rows of the trade bill that are ours as they stand."""
+    booked: Booked
+    flow: Flow | None
+    """Absent when the bill could not be had."""
+    open: int
+    waiting: int
+    decided: int
+    repaired: int
+    gone: int
+    kinds: dict[str, Kind]
+
 
 _BILL = """
     SELECT count(*) FILTER (WHERE refund_id IS NULL) AS payments, coalesce(sum(order_fen), 0)::bigint AS payments_fen,
@@ -60,27 +142,30 @@ _OF_BILL_ROWS = frozenset(
 """Kinds that are about a row of the bill: each of them is one row that did not match."""
 
 
-async def collect(session: AsyncSession, day: date, flow: dict[str, Any]) -> dict[str, Any]:
+async def collect(session: AsyncSession, day: date, flow: Flow | None) -> Figures:
     """Counts and fen of one day, after its match in this transaction."""
     connection = await raw(session)
     start, end = beijing.bounds(day)
 
-    async def row(query: str, *values: object) -> dict[str, Any]:
-        return dict(await connection.fetchrow(query, *values, timeout=PATIENCE_S))
+    async def row(kind: type[S], query: str, *values: object, **more: int) -> S:
+        found = dict(await connection.fetchrow(query, *values, timeout=PATIENCE_S))
+        return kind(**found, **more)
 
-    bill = await row(_BILL, day)
-    booked = await row(_BOOKED, day)
-    booked["net_fen"] = bill["settlement_fen"] - bill["refunded_fen"] - booked["fees_fen"]
-    kinds = [dict(found) for found in await connection.fetch(_DIFFERENCES, day)]
-    sums = {name: sum(kind[name] for kind in kinds) for name in ("open", "waiting", "decided", "repaired", "gone")}
-    unmatched = sum(kind["open"] + kind["decided"] for kind in kinds if kind["kind"] in _OF_BILL_ROWS)
-    return {
-        "bill": bill,
-        "ours": await row(_OURS, day, start, end),
-        "orders": await row(_ORDERS, start, end),
-        "matched": max(bill["payments"] + bill["refunds"] - unmatched, 0),
-        "booked": booked,
-        "flow": flow,
-        "kinds": {kind.pop("kind"): kind for kind in kinds},
-        **sums,
+    bill = await row(BillSide, _BILL, day)
+    booked = dict(await connection.fetchrow(_BOOKED, day, timeout=PATIENCE_S))
+    rows = [dict(found) for found in await connection.fetch(_DIFFERENCES, day, timeout=PATIENCE_S)]
+    kinds: dict[str, Kind] = {found.pop("kind"): Kind(**found) for found in rows}
+    unmatched = sum(kind.open + kind.decided for name, kind in kinds.items() if name in _OF_BILL_ROWS)
+    sums: dict[str, Any] = {
+        name: sum(getattr(kind, name) for kind in kinds.values()) for name in Kind.__struct_fields__
     }
+    return Figures(
+        bill=bill,
+        ours=await row(Side, _OURS, day, start, end),
+        orders=await row(OrderSide, _ORDERS, start, end),
+        matched=max(bill.payments + bill.refunds - unmatched, 0),
+        booked=Booked(**booked, net_fen=bill.settlement_fen - bill.refunded_fen - booked["fees_fen"]),
+        flow=flow,
+        kinds=kinds,
+        **sums,
+    )

@@ -119,10 +119,9 @@ FIGURES = f"""
         (SELECT coalesce(sum(net_fen - booked_fen), 0) FROM booked WHERE under_way AND NOT done)::bigint AS in_transit_fen,
         (SELECT coalesce(sum(net_fen), 0) FROM flow WHERE meaning = 'bank')::bigint AS bank_fen,
         (SELECT coalesce(sum(net_fen), 0) FROM flow WHERE meaning = 'unknown')::bigint AS suspense_fen,
-        (SELECT coalesce(sum(b.net_fen - b.booked_fen), 0) FROM booked b
-            WHERE {_FITS} AND b.net_fen <> b.booked_fen)::bigint AS fees_apart_fen,
-        (SELECT coalesce(sum(b.net_fen), 0) FROM flow b WHERE b.meaning = 'trade' AND b.types LIKE '%手续费%'
-            AND NOT EXISTS (SELECT FROM booked k WHERE k.business_id = b.business_id))::bigint AS fee_rows_fen,
+        (SELECT coalesce(sum(b.net_fen - b.booked_fen), 0) FROM booked b WHERE {_FITS} AND b.net_fen <> b.booked_fen)::bigint
+            + (SELECT coalesce(sum(b.net_fen), 0) FROM flow b WHERE b.meaning = 'trade' AND b.types LIKE '%手续费%'
+                AND NOT EXISTS (SELECT FROM booked k WHERE k.business_id = b.business_id))::bigint AS residual_fen,
         (SELECT balance_fen FROM bill_flow WHERE day = $1 ORDER BY line DESC LIMIT 1) AS closing_fen
 """
 """The day's movement, and what explains it."""

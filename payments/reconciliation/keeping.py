@@ -4,7 +4,7 @@ Rows stream from the file into COPY, chunks are read one at a time: memory stays
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date, datetime
 from typing import Any, BinaryIO, Protocol
 
@@ -25,6 +25,14 @@ PATIENCE_S = 600.0
 """For one statement over a whole day's rows."""
 _PAUSE = 500
 """After so many rows others get their turn."""
+_SAID = 10_000
+"""After so many rows somebody who waits is told."""
+Say = Callable[[str], None]
+"""Takes a line of progress."""
+
+
+def silent(_: str) -> None:
+    """Nobody waits."""
 
 
 class Kept(Protocol):
@@ -45,7 +53,7 @@ async def patient(session: AsyncSession) -> None:
     await session.execute(text("SET LOCAL work_mem = '64MB'"))
 
 
-async def keep(db: Database, clock: Clock, day: date, kind: BillKind, spool: Kept) -> None:
+async def keep(db: Database, clock: Clock, day: date, kind: BillKind, spool: Kept, say: Say = silent) -> None:
     """Take over a bill's rows and bytes, verified to the last total. Raises `BadBill`: then nothing of it is kept."""
     now = clock.now()
     async with db.begin() as session:
@@ -61,7 +69,7 @@ async def keep(db: Database, clock: Clock, day: date, kind: BillKind, spool: Kep
         connection = await raw(session)
         await connection.copy_records_to_table(
             table.__tablename__,
-            records=_records(day, reader.rows()),
+            records=_records(day, reader.rows(), lambda seen: say(f"{day} {kind}: {seen} rows")),
             columns=("day", "line", *fields),
             timeout=PATIENCE_S,
         )
@@ -70,7 +78,9 @@ async def keep(db: Database, clock: Clock, day: date, kind: BillKind, spool: Kep
         await wanting.settled(session, bill, BillState.VERIFIED, now)
 
 
-async def _records(day: date, rows: Iterator[tuple[int, tuple[Any, ...]]]) -> AsyncIterator[tuple[Any, ...]]:
+async def _records(
+    day: date, rows: Iterator[tuple[int, tuple[Any, ...]]], seen_so_far: Callable[[int], None]
+) -> AsyncIterator[tuple[Any, ...]]:
     """What COPY takes. A bill without a single row of its day is another day's."""
     seen = ours = 0
     for line, row in rows:
@@ -79,6 +89,8 @@ async def _records(day: date, rows: Iterator[tuple[int, tuple[Any, ...]]]) -> As
         seen += 1
         if seen % _PAUSE == 0:
             await asyncio.sleep(0)
+        if seen % _SAID == 0:
+            seen_so_far(seen)
     if seen and not ours:
         raise BadBill(f"none of its rows is of {day}")
 

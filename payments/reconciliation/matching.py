@@ -1,12 +1,13 @@
 """Matching a day: the queries' rows become differences, those of an earlier run that were not found again are gone."""
 
 from datetime import date, datetime
-from typing import Any
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.database import raw
 from payments.reconciliation import beijing, flow_queries, trade_queries
+from payments.reconciliation.figures import Flow
 from payments.reconciliation.keeping import PATIENCE_S
 from payments.reconciliation.models import Bill, BillKind, BillState
 
@@ -26,8 +27,8 @@ _RESIDUAL = """
 """
 
 
-async def match(session: AsyncSession, day: date, run: int, now: datetime) -> dict[str, Any]:
-    """Find what differs; returns the fund flow's figures. Run by run the same rows give the same differences.
+async def match(session: AsyncSession, day: date, run: int, now: datetime) -> Flow | None:
+    """Find what differs; returns the fund flow's figures, if its bill is in. Run by run the same rows give the same differences.
 
     Only bills that are in are believed: of one that could not be had, nothing is said to be missing.
     """
@@ -36,25 +37,20 @@ async def match(session: AsyncSession, day: date, run: int, now: datetime) -> di
     queries: list[str] = []
     if await _is_in(session, day, BillKind.TRADE):
         queries += trade_queries.ALL
-    figures: dict[str, Any] = {}
     flow_is_in = await _is_in(session, day, BillKind.FUND_FLOW)
     if flow_is_in:
         queries += flow_queries.ALL
     for query in queries:
         await connection.execute(_REMEMBER.format(query=query), *given, timeout=PATIENCE_S)
+    flow = None
     if flow_is_in:
-        figures = dict(await connection.fetchrow(flow_queries.FIGURES, day, timeout=PATIENCE_S))
-        figures["residual_fen"] = figures.pop("fees_apart_fen") + figures.pop("fee_rows_fen")
-        if figures["residual_fen"]:
-            await connection.execute(_REMEMBER.format(query=_RESIDUAL), *given, _residual(figures))
+        flow = Flow(**dict(await connection.fetchrow(flow_queries.FIGURES, day, timeout=PATIENCE_S)))
+        if flow.residual_fen:
+            facts = {"net_fen": flow.net_fen, "booked_fen": flow.booked_fen, "residual_fen": flow.residual_fen}
+            sides = msgspec.json.encode({"bill": facts, "ours": None, "order": None}).decode()
+            await connection.execute(_REMEMBER.format(query=_RESIDUAL), *given, sides)
     await connection.execute(_GONE, day, run, now, timeout=PATIENCE_S)
-    return figures
-
-
-def _residual(figures: dict[str, Any]) -> str:
-    """A JSON object of whole numbers."""
-    facts = ", ".join(f'"{name}": {figures[name]}' for name in ("net_fen", "booked_fen", "residual_fen"))
-    return f'{{"bill": {{{facts}}}, "ours": null, "order": null}}'
+    return flow
 
 
 async def _is_in(session: AsyncSession, day: date, kind: BillKind) -> bool:

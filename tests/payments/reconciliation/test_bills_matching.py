@@ -30,7 +30,7 @@ async def test_a_day_without_a_difference_agrees_to_the_fen(till: Any, count: in
     assert await till.match(FIRST) == DayState.AGREED
     assert await till.open(FIRST) == set()
     figures = await till.sql.fetchval("SELECT figures::text FROM bill_day")
-    assert '"residual_fen": 0' in figures
+    assert '"residualFen": 0' in figures
     wechat = await till.sql.fetchval(
         "SELECT sum(CASE debit WHEN 'wechat' THEN amount_fen ELSE -amount_fen END) FROM posting"
         " WHERE 'wechat' IN (debit, credit)"
