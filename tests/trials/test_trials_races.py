@@ -102,6 +102,10 @@ def test_two_operators_want_the_same_pieces_back(battle: Battle) -> None:
     operators = [battle.operator() for _ in range(2)]
     answers = at_once(6, lambda number: operators[number % 2].refund(order["no"], {line: 1}))
     assert Counter(answer.status_code for answer in answers) == {201: 3, 422: 3}
+    sent = "SELECT count(*) FROM refund WHERE payable = $1 AND sent_at IS NOT NULL"
+    for parts in (1, 2):  # they go out a minute apart
+        until("a part is with WeChat", lambda so_far=parts: battle.fetch(sent, order["no"])[0][0] >= so_far)
+        battle.world.skip(seconds=70)
     seen = buyer.becomes(order["no"], "refunded", patience_s=60)
     assert sum(refund["amountFen"] for refund in seen["refunds"]) == order["totalFen"]
 

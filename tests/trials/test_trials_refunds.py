@@ -37,6 +37,7 @@ async def test_money_that_must_not_stay_goes_back_under_a_new_number(shop: Shop)
     shop.world.tell("settings", refund_delay_s=1)
     assert list((await _numbers(shop, no)).values()) == ["closed", "requested"]
     assert await shop.broken() == {}
+    shop.world.skip(seconds=70)  # parts go out a minute apart, and the closed one was sent a moment ago
     await shop.run_jobs()
     shop.world.skip(seconds=5)
     assert (await shop.notify()).status_code == 204
@@ -61,31 +62,23 @@ async def test_an_abnormal_refund_waits_for_a_person_and_may_still_succeed(shop:
     assert await _numbers(shop, no) == {number: "succeeded"}
 
 
-async def test_parts_that_come_too_soon_are_tried_again(shop: Shop) -> None:
-    """A minute between parts: the refusal is INVALID_REQUEST, as for what will never be; it is not believed at once."""
+async def test_a_refusal_that_may_pass_is_not_believed_at_once(shop: Shop) -> None:
+    """WeChat had a part of it a moment ago, by another hand: INVALID_REQUEST, as for what will never be."""
     shop.world.tell("settings", refund_gap_s=60)
     try:
-        no = await _late_money(shop)
-        await shop.sql.execute("UPDATE refund SET amount_fen = amount_fen - 1 WHERE payable = $1", no)
-        await shop.sql.execute("UPDATE payment SET refunded_fen = refunded_fen - 1 WHERE payable = $1", no)
-        await shop.run_jobs()
-        await shop.sql.execute(
-            """INSERT INTO refund (out_refund_no, payment_id, payable, cause, amount_fen, reason, state, check_at,
-            requested_by, requested_at) SELECT 'Rsecondpart0001', payment_id, payable, 'part:2', 1, 'x', 'requested',
-            now(), 'test', now() FROM refund WHERE payable = $1""",
-            no,
-        )
-        await shop.sql.execute("UPDATE payment SET refunded_fen = refunded_fen + 1 WHERE payable = $1", no)
+        buyer, operator = await shop.buyer("parts"), await shop.operator()
+        (sku,) = await shop.stocked(5)
+        no = await shop.paid_order(buyer, {sku: 2})
+        paid = await shop.sql.fetchrow("SELECT out_trade_no, received_fen FROM payment WHERE payable = $1", no)
+        by_hand = {"out_refund_no": "5030000000000001", "amount_fen": 1, "reason": "x"}
+        await shop.worker.gateway.refund(out_trade_no=paid["out_trade_no"], total_fen=paid["received_fen"], **by_hand)
+        assert (await operator.post(f"/orders/{no}/refunds", {"reason": "x", "amountFen": 5})).status_code == 201
+        (ours,) = await _numbers(shop, no)
         for _ in range(2):
-            refused = await _try(shop, "Rsecondpart0001")
-            assert refused == "INVALIDREQUEST"
+            assert await _try(shop, ours) == "INVALIDREQUEST"
         shop.world.skip(seconds=61)
-        assert await _try(shop, "Rsecondpart0001") == ""
-        assert (await _numbers(shop, no))["Rsecondpart0001"] in {"processing", "succeeded"}
-        await shop.sql.execute(
-            "UPDATE refund SET amount_fen = amount_fen + 1 WHERE payable = $1 AND cause <> 'part:2'", no
-        )
-        await shop.sql.execute("DELETE FROM refund WHERE cause = 'part:2'")
+        assert await _try(shop, ours) == ""
+        assert (await _numbers(shop, no))[ours] in {"processing", "succeeded"}
     finally:
         shop.world.tell("settings", refund_gap_s=0)
 

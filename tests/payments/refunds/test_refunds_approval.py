@@ -81,7 +81,9 @@ async def test_many_small_refunds_are_no_way_around_the_limit(shop: Shop) -> Non
     assert states == ["requested", "requested", "waiting"]
     waiting = (await order.rows())[-1]["out_refund_no"]
     assert (await second.post(f"/refunds/{waiting}/approve")).status_code == 200
-    assert (await ask(first, order.no, amountFen=200)).json()["refund"]["state"] == "requested", "800 + 200, the rest approved"
+    assert (await ask(first, order.no, amountFen=200)).json()["refund"]["state"] == "requested", (
+        "800 + 200, the rest approved"
+    )
     assert (await ask(second, order.no, amountFen=1)).json()["refund"]["state"] == "waiting", "whoever asks"
 
 

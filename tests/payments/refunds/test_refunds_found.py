@@ -3,11 +3,13 @@
 import asyncio
 from typing import Any
 
+import pytest
 from cast import Shop
 from till_and_staff import Bought, ask, at_wechat, bought, late_money, swept
 
 from payments import refunds
 from payments.trades import RefundTrade
+from payments.wechatpay.gateway import Refused
 
 
 async def _by_hand(order: Bought, number: str, amount_fen: int, total_fen: int | None = None) -> None:
@@ -57,7 +59,9 @@ async def test_a_refund_heard_of_before_its_payment(shop: Shop) -> None:
     out_trade_no = await buyer.prepay(no)
     paid = shop.world.pay(out_trade_no)
     payment_letter = shop.mailbox.take()
-    total_fen = int(paid["amount"]["total"] if "amount" in paid else await shop.sql.fetchval("SELECT amount_fen FROM payment"))
+    total_fen = int(
+        paid["amount"]["total"] if "amount" in paid else await shop.sql.fetchval("SELECT amount_fen FROM payment")
+    )
     order = Bought(shop, buyer, no, "", sku, total_fen, out_trade_no)
     await _by_hand(order, "5030000000001", 300)
     await _letters(shop)
@@ -77,21 +81,24 @@ async def test_by_hand_and_by_us_at_once_comes_out_even(shop: Shop) -> None:
     late = await late_money(shop)
     await _by_hand(late, "5030000000002", late.total_fen)
     await _letters(shop)
-    case = await shop.sql.fetchrow("SELECT kind, payment_id, facts FROM payment_exception WHERE kind = 'unknown_refund'")
+    case = await shop.sql.fetchrow(
+        "SELECT kind, payment_id, facts FROM payment_exception WHERE kind = 'unknown_refund'"
+    )
     assert case["payment_id"] is not None
     number = (await late.rows())[0]["out_refund_no"]
-    for _ in range(7):
-        try:
+    for _ in range(6):
+        with pytest.raises(Refused, match="INVALIDREQUEST"):
             await shop.worker.submit_refund(number)
-        except Exception as refused:
-            assert "INVALIDREQUEST" in str(refused)
+    await shop.worker.submit_refund(number)
     await shop.sql.execute("DELETE FROM pgqueuer WHERE entrypoint = 'payments.refund'")
     await shop.run_jobs()
     assert [(row["state"], row["origin"]) for row in await late.rows()] == [
         ("refused", "system"),
         ("succeeded", "portal"),
     ]
-    open_kinds = await shop.sql.fetch("SELECT kind FROM payment_exception WHERE resolved_at IS NULL AND kind LIKE '%refund'")
+    open_kinds = await shop.sql.fetch(
+        "SELECT kind FROM payment_exception WHERE resolved_at IS NULL AND kind LIKE '%refund'"
+    )
     assert not open_kinds
 
 
@@ -139,4 +146,6 @@ async def test_the_answer_the_news_and_our_question_at_once_end_it_once(shop: Sh
     assert len(done) == 3
     events = (await operator.get(f"/orders/{order.no}")).json()["events"]
     assert [event["what"] for event in events].count("refund_done") == 3
-    assert {refund["status"] for refund in at_wechat(shop) if refund["out_trade_no"] == order.out_trade_no} == {"SUCCESS"}
+    assert {refund["status"] for refund in at_wechat(shop) if refund["out_trade_no"] == order.out_trade_no} == {
+        "SUCCESS"
+    }

@@ -116,10 +116,14 @@ async def test_what_wechat_would_never_take_is_refused_before_anything_is_touche
     answer = await ask(operator, order.no, amountFen=100)
     assert (answer.status_code, answer.json()["code"], answer.json()["most"]) == (409, "too_many_refunds", 50)
     await shop.sql.execute("DELETE FROM refund WHERE cause LIKE 'old:%'")
-    await shop.sql.execute("UPDATE payment SET received_at = received_at - interval '365 days' WHERE payable = $1", order.no)
+    await shop.sql.execute(
+        "UPDATE payment SET received_at = received_at - interval '365 days' WHERE payable = $1", order.no
+    )
     answer = await ask(operator, order.no, amountFen=100)
     assert (answer.status_code, answer.json()["code"], answer.json()["days"]) == (409, "refund_too_late", 365)
-    await shop.sql.execute("UPDATE payment SET received_at = received_at + interval '365 days' WHERE payable = $1", order.no)
+    await shop.sql.execute(
+        "UPDATE payment SET received_at = received_at + interval '365 days' WHERE payable = $1", order.no
+    )
     await shop.sql.execute("UPDATE payment SET external = true WHERE payable = $1", order.no)
     answer = await ask(operator, order.no, amountFen=100)
     assert (answer.status_code, answer.json()["code"]) == (409, "paid_elsewhere")

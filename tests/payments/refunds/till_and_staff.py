@@ -69,9 +69,7 @@ async def another(operator: Operator, login: str = "second", role: str = "manage
     new = {"login": login, "name": login, "password": "a long enough one", "role": role}
     made = await operator.post("/staff", new)
     assert made.status_code == 201, made.text
-    answer = await operator.shop.http.post(
-        "/admin/v1/sign-in", json={"login": login, "password": "a long enough one"}
-    )
+    answer = await operator.shop.http.post("/admin/v1/sign-in", json={"login": login, "password": "a long enough one"})
     return Operator(operator.shop, answer.json()["accessToken"])
 
 
