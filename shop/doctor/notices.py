@@ -65,6 +65,7 @@ async def echo(wire: Wire, keyring: Keyring, serial: str, url: str, connection: 
     """
     about, message = "notices", f"shop doctor {secrets.token_hex(8)}"
     body = {"echo_message": message, "notify_url": url}
+    before = set() if connection is None else {row["id"] for row in await connection.fetch(_ECHOES)}
     try:
         answer = await wire.ask("POST", "/v3/security/echo", body, serial=serial)
     except Unreached as error:
@@ -79,14 +80,16 @@ async def echo(wire: Wire, keyring: Keyring, serial: str, url: str, connection: 
         return [
             warning(about, "an echo was sent; without the database nobody sees whether it came", "Mend the database.")
         ]
-    return await _await_echo(keyring, message, connection, wait_s)
+    return await _await_echo(keyring, message, before, connection, wait_s)
 
 
-async def _await_echo(keyring: Keyring, message: str, connection: Any, wait_s: float) -> list[Finding]:
+async def _await_echo(
+    keyring: Keyring, message: str, before: set[str], connection: Any, wait_s: float
+) -> list[Finding]:
     began = time.monotonic()
     while time.monotonic() - began < wait_s:
-        for row in await connection.fetch(f"{_ECHOES} ORDER BY received_at DESC LIMIT 20"):
-            found = _read(keyring, row, message)
+        for row in await connection.fetch(_ECHOES):
+            found = [] if row["id"] in before else _read(keyring, row, message)
             if found:
                 return found
         await asyncio.sleep(_LOOK_AGAIN_S)
@@ -98,25 +101,25 @@ async def _await_echo(keyring: Keyring, message: str, connection: Any, wait_s: f
 
 
 def _read(keyring: Keyring, row: Any, message: str) -> list[Finding]:
-    """What this row tells, if it is our echo, or one that nobody can open."""
-    shut = row["last_error"] == "ApiV3KeyWrong" and row["handled_at"] is None
+    """What a new echo tells: ours, or one that does not open. Nothing while the shop is still at it."""
+    shut = row["last_error"] == "ApiV3KeyWrong"
+    if row["handled_at"] is None and not shut:
+        return []
     try:
-        plain = keyring.open(msgspec.json.decode(row["body"], type=Envelope).resource)
-        told = msgspec.json.decode(plain)
+        told = msgspec.json.decode(keyring.open(msgspec.json.decode(row["body"], type=Envelope).resource))
     except CannotOpen:
         todo = (
             "Set WECHAT_PAY_APIV3_KEY to the key of this merchant, restart the shop: stored notices are then handled."
         )
-        return [wrong(_APIV3, "a genuine notice came, and does not open with it", todo)] if shut else []
+        who = "nor by the running shop" if shut else "though the running shop does open it"
+        return [wrong(_APIV3, f"WeChat Pay's echo came, and does not open with it, {who}", todo)]
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
         return []
     if not isinstance(told, dict) or told.get("echo_message") != message:
         return []
-    if shut:
+    if row["handled_at"] is None:
         todo = "The running shop has another WECHAT_PAY_APIV3_KEY than these settings: restart it with this one."
         return [wrong(_APIV3, "the echo came, and the running shop cannot open it", todo)]
-    if row["handled_at"] is None:
-        return []
     return [
         ok("notices", "WeChat Pay's echo arrived and was stored"),
         ok(_APIV3, "the shop opens what is sealed with it"),
