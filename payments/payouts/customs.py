@@ -13,7 +13,7 @@ from kit.database import Database
 from kit.errors import Conflict, NotFound, Unprocessable, invalid
 from payments import cases
 from payments.models import Payment, PaymentState
-from payments.payouts import pursuit
+from payments.payouts import outcomes, pursuit
 from payments.payouts.customs_models import AGAIN, MOVES, OPEN, Customs, Declaration, DeclarationState
 from payments.wechatpay.customs import CustomsAnswer
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
@@ -149,7 +149,7 @@ async def pursue(db: Database, gateway: Gateway, clock: Clock, declaration_id: s
         answer = await _bring(gateway, payment, row, tried=tried)
     except (Refused, Unknown) as error:
         await pursuit.remember(db, clock, Declaration, row.id, error)
-        if isinstance(error, Unknown) or error.code in pursuit.LATER or error.status == 401:
+        if outcomes.passes(error):
             raise
         await _refused(db, clock, row.id)
     else:

@@ -1,10 +1,10 @@
 """Refunds of a shared payment: what was shared comes back first, then the refund goes on by itself.
 
-WeChat refunds a payment whose sharing has begun only from what is left of it, so before a refund is sent nothing of the
-payment may be frozen or on its way to others, and what is shared and what is refunded must fit into what was received.
+WeChat refunds a payment whose sharing has begun only when the shares are back (WeChat Pay v3, 分账). Shares of persons
+cannot come back; then the refund goes to WeChat, which decides, as long as it fits with them into what was received.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +15,9 @@ from payments.payouts import returning, sharing
 from payments.payouts.sharing_models import UNDER_WAY, Share, SharePart, ShareReturn, ShareState
 
 _TRIES = 5
-"""So often a return that failed is begun again by itself; then a person looks (the failed ones have their cases)."""
+"""So often a return is begun by itself; then a person looks (those that failed have their cases)."""
+_FIRST_REST = timedelta(minutes=5)
+"""A return that failed is begun again after this long, then after four times as long, and so on."""
 
 
 async def ready(session: AsyncSession, payment: Payment, at: datetime) -> bool:
@@ -27,9 +29,14 @@ async def ready(session: AsyncSession, payment: Payment, at: datetime) -> bool:
         return True
     if await _is_moving(session, payment):
         return False
-    over_fen = payment.shared_fen + payment.refunded_fen - (payment.received_fen or 0)
-    if over_fen > 0:
-        await _bring_back(session, payment, over_fen, at)
+    if await _bring_back(session, payment, at):
+        return False
+    missing_fen = payment.shared_fen + payment.refunded_fen - (payment.received_fen or 0)
+    if missing_fen > 0:
+        facts = {"missing_fen": missing_fen}
+        await cases.note(
+            session, "share_not_returnable", payment.out_trade_no, at=at, payment_id=payment.id, facts=facts
+        )
         return False
     cause = f"refund:{payment.out_trade_no}"
     tried = select(Share.id).where(Share.cause == cause)  # refused: WeChat's word on the refund itself decides
@@ -74,19 +81,18 @@ async def _is_moving(session: AsyncSession, payment: Payment) -> bool:
     return (await session.execute(backs.limit(1))).first() is not None
 
 
-async def _bring_back(session: AsyncSession, payment: Payment, over_fen: int, at: datetime) -> None:
-    """Ask for `over_fen` back, from the latest parts first. What cannot come back is a person's to solve."""
+async def _bring_back(session: AsyncSession, payment: Payment, at: datetime) -> bool:
+    """Ask for every share that can come back. False when nothing was asked for, and nothing will be later."""
+    coming = False
     for share, part in await returning.can_return(session, payment, at):
-        tries = await session.scalar(select(func.count()).where(ShareReturn.part_id == part.id)) or 0
-        if over_fen <= 0 or tries >= _TRIES:
+        before = select(func.count(), func.max(ShareReturn.ended_at)).where(ShareReturn.part_id == part.id)
+        tries, ended_at = (await session.execute(before)).one()
+        if tries >= _TRIES:
             continue
-        amount_fen = min(over_fen, part.amount_fen - part.returned_fen)
-        await returning.request(
-            session, share, part.n, amount_fen, description="订单退款，分账回退", by="system", at=at
-        )
-        over_fen -= amount_fen
-    if over_fen > 0:
-        facts = {"missing_fen": over_fen}
-        await cases.note(
-            session, "share_not_returnable", payment.out_trade_no, at=at, payment_id=payment.id, facts=facts
-        )
+        coming = True
+        if ended_at is None or at >= ended_at + _FIRST_REST * 4 ** (tries - 1):
+            left_fen = part.amount_fen - part.returned_fen
+            await returning.request(
+                session, share, part.n, left_fen, description="订单退款，分账回退", by="system", at=at
+            )
+    return coming

@@ -15,9 +15,6 @@ from kit.database import Database
 _GAPS = tuple(timedelta(seconds=s) for s in (5, 30, 120, 600, 3600, 21_600))
 """The silence between two questions about the same row grows, up to six hours."""
 
-LATER = frozenset({"NOTENOUGH", "FREQUENCYLIMITED", "RATELIMITEXCEEDED", "SIGNERROR", "SYSTEMERROR", "RATELIMIT"})
-"""Refusals that pass: the same number is tried again later."""
-
 
 def one_of(column: str, kind: type[StrEnum]) -> CheckConstraint:
     """`column` holds a value of `kind` and nothing else."""

@@ -12,7 +12,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.errors import Conflict, NotFound, invalid
 from payments import cases
-from payments.payouts import pursuit
+from payments.payouts import outcomes, pursuit
 from payments.payouts.sharing_models import ReceiverKind, ReceiverState, Relation, ShareReceiver
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
 from payments.wechatpay.sealing import SealedText
@@ -110,7 +110,7 @@ async def pursue(db: Database, gateway: Gateway, clock: Clock, receiver_id: str)
             await gateway.sharing.delete_receiver(kind=receiver.kind, account=receiver.account)
     except (Refused, Unknown) as error:
         await pursuit.remember(db, clock, ShareReceiver, receiver.id, error)
-        if isinstance(error, Unknown) or error.code in pursuit.LATER or error.status == 401:
+        if outcomes.passes(error):
             raise
         await _moved(db, clock, receiver, ReceiverState.REFUSED if adding else ReceiverState.ACTIVE, refused=True)
     else:

@@ -9,7 +9,7 @@ from kit.database import Database
 from payments import cases, ledger
 from payments.ledger import Account
 from payments.models import Payment
-from payments.payouts import gate, pursuit, returning
+from payments.payouts import gate, outcomes, pursuit, returning
 from payments.payouts.sharing_models import UNDER_WAY, ReturnState, Share, SharePart, ShareReceiver, ShareReturn
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
 from payments.wechatpay.sharing import SharingReturn
@@ -39,7 +39,7 @@ async def pursue(db: Database, gateway: Gateway, clock: Clock, out_return_no: st
         said = said or await _send(gateway, share, account, back)
     except (Refused, Unknown) as error:
         await pursuit.remember(db, clock, ShareReturn, back.id, error)
-        if isinstance(error, Unknown) or error.code in pursuit.LATER or error.status == 401:
+        if outcomes.passes(error) or getattr(error, "code", "") == outcomes.NOT_ENOUGH:
             raise
         await _refused(db, clock, out_return_no)
     else:

@@ -10,7 +10,7 @@ from kit.database import Database
 from payments import cases, ledger
 from payments.ledger import Account
 from payments.models import Payment
-from payments.payouts import gate, pursuit, sharing
+from payments.payouts import gate, outcomes, pursuit, sharing
 from payments.payouts.sharing_models import UNDER_WAY, PartState, Share, SharePart, ShareReceiver, ShareState
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
 from payments.wechatpay.sharing import ShareClaim, SharedPart, SharingOrder
@@ -39,7 +39,7 @@ async def pursue(db: Database, gateway: Gateway, clock: Clock, out_order_no: str
         order = order or await _send(gateway, payment.transaction_id, share, parts)
     except (Refused, Unknown) as error:
         await pursuit.remember(db, clock, Share, share.id, error)
-        if isinstance(error, Unknown) or error.code in pursuit.LATER or error.status == 401:
+        if outcomes.passes(error):
             raise
         await _refused(db, clock, out_order_no)
     else:
@@ -82,7 +82,7 @@ async def learn(session: AsyncSession, order: SharingOrder, at: datetime) -> str
         return "unknown_share"
     payment, share = found
     target, parts = _STATES.get(order.state), await _known(session, share)
-    if target is None or order.transaction_id not in (None, payment.transaction_id) or not _fits(order, parts, payment):
+    if target is None or order.transaction_id not in (None, payment.transaction_id) or not _fits(order, parts, share):
         facts = {"state": order.state, "transaction_id": order.transaction_id}
         await cases.note(session, "share_mismatch", share.out_order_no, at=at, payment_id=payment.id, facts=facts)
         return "share_mismatch"
@@ -110,18 +110,17 @@ def _said_of(order: SharingOrder, who: ShareReceiver) -> SharedPart | None:
     return next((said for said in order.receivers if (said.type, said.account) == (who.kind, who.account)), None)
 
 
-def _fits(order: SharingOrder, parts: list[Known], payment: Payment) -> bool:
-    """Each of our parts with our amount, and nobody else, but the merchant with what was unfrozen.
+def _fits(order: SharingOrder, parts: list[Known], share: Share) -> bool:
+    """Each of our parts with our amount, and nobody else, but the one who shares with what came free.
 
     A finished share has decided on every part.
     """
     ours = {(who.kind, who.account): part.amount_fen for part, who in parts}
-    for said in order.receivers:
-        key = (said.type, said.account)
-        if key not in ours and key != ("MERCHANT_ID", payment.mchid):
-            return False
-        if key in ours and said.amount != ours[key]:
-            return False
+    others = [said for said in order.receivers if (said.type, said.account) not in ours]
+    if len(others) > share.unfreeze or any(said.type != "MERCHANT_ID" for said in others):
+        return False
+    if any(said.amount != ours.get((said.type, said.account), said.amount) for said in order.receivers):
+        return False
     if order.state == "FINISHED":
         decided = {(said.type, said.account) for said in order.receivers if said.result != "PENDING"}
         return set(ours) <= decided

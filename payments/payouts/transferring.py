@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kit.clock import Clock
 from kit.database import Database
 from payments import cases
-from payments.payouts import pursuit, transfers
+from payments.payouts import outcomes, pursuit, transfers
 from payments.payouts.models import ENDED, MOVES, OPEN, Transfer, TransferState
 from payments.trades import instant
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
@@ -110,7 +110,7 @@ async def _refused(db: Database, clock: Clock, out_bill_no: str, error: Refused)
         if transfer.cancel_wanted_by is not None:
             await transfers.end(session, transfer, TransferState.CANCELLED, clock.now())
             return True
-        if error.code in pursuit.LATER or error.status == 401:
+        if outcomes.passes(error) or error.code == outcomes.NOT_ENOUGH:
             return False
         await transfers.end(session, transfer, TransferState.REFUSED, clock.now())
         return True

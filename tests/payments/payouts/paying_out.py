@@ -38,8 +38,12 @@ async def second_person(shop: Shop, operator: Operator) -> Operator:
     """Another manager."""
     body = {"login": "second", "name": "Li", "password": "a long enough word", "role": "manager"}
     assert (await operator.post("/staff", body)).status_code == 201
-    login = {"login": "second", "password": "a long enough word"}
-    answer = await shop.http.post("/admin/v1/sign-in", json=login)
+    return await sign_in(shop, "second")
+
+
+async def sign_in(shop: Shop, login: str) -> Operator:
+    """Again, after a day; or for the first time."""
+    answer = await shop.http.post("/admin/v1/sign-in", json={"login": login, "password": "a long enough word"})
     return Operator(shop, answer.json()["accessToken"])
 
 
