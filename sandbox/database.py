@@ -19,8 +19,30 @@ class Database:
         # The log file is handed to the kernel at each commit: it survives the process, though not a power cut.
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute("PRAGMA foreign_keys = ON")
         self._connection.executescript(SCHEMA)
+        self._renew()
+        self._connection.execute("PRAGMA foreign_keys = ON")
+
+    def _renew(self) -> None:
+        """Carry what an older version kept into the tables of this one; what they have in common stays."""
+        fresh = sqlite3.connect(":memory:")
+        fresh.executescript(SCHEMA)
+        tables = dict(fresh.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+        kept = dict(self._connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall())
+        for table in [name for name in tables if kept[name].replace(f'"{name}"', name, 1) != tables[name]]:
+            columns = {row[1] for row in fresh.execute(f"PRAGMA table_info({table})")}
+            names = ", ".join(row[1] for row in self.rows(f"PRAGMA table_info({table})") if row[1] in columns)
+            with self.transaction():
+                self.write(tables[table].replace(f"TABLE {table} ", "TABLE renewed ", 1))
+                self.write(f"INSERT INTO renewed ({names}) SELECT {names} FROM {table}")  # noqa: S608 - our names
+                self.write(f"DROP TABLE {table}")
+                self.write(f"ALTER TABLE renewed RENAME TO {table}")
+        fresh.close()
+        self._connection.executescript(SCHEMA)  # the indices went with their tables
+
+    def each(self, sql: str, *values: Value) -> Iterator[sqlite3.Row]:
+        """The rows of a query one after another: never all of them in memory."""
+        yield from self._connection.execute(sql, values)
 
     def rows(self, sql: str, *values: Value) -> list[sqlite3.Row]:
         """Every row of a query."""

@@ -45,8 +45,20 @@ class Knobs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Sources disagree about the event of such a notice; its original_type is always profitsharing."""
     shared_refund: Literal["returned", "covered"] = "returned"
     """Refuse refunds until every share came back, or only where what is left does not cover them."""
+    sub_refunds_authorised: bool = True
+    """Whether the sub-merchant lets the partner refund."""
     balance_fen: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
-    """What the merchant can refund from; ``None`` is enough for anything."""
+    """What of the merchant's money is available; it moves with every movement. ``None``: enough for anything."""
+    fee_rate: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 60
+    """Hundredths of a percent of what a payment settles at; of payments from now on."""
+    fee_rows: Literal["netted", "separate"] = "netted"
+    """Sources disagree whether the fund-flow bill shows fees in rows of their own."""
+    fee_decimals: Literal["fen", "exact"] = "fen"
+    """Five decimals of a fee are always written in the trade bill: of the whole fen taken, or as the rate says."""
+    code_payment: Literal["at_once", "password", "error"] = "at_once"
+    """How payments by code end from now on; after ``password`` the payer pays or taps it away by a lever."""
+    user_paying: Literal["202", "200"] = "202"
+    """Sources disagree about the answer while the payer enters a password."""
     strict_openid: bool = False
     """Refuse openids that no code was ever made for, not only misshapen ones."""
     refuse_repeated_nonce: bool = False

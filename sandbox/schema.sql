@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS users (
 );
 
 CREATE TABLE IF NOT EXISTS codes (
-    code TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('login', 'phone')),
+    code TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('login', 'phone', 'payment')),
     openid TEXT NOT NULL REFERENCES users (openid), created_at REAL NOT NULL, used_at REAL
 );
 
@@ -20,11 +20,14 @@ CREATE TABLE IF NOT EXISTS tokens (
 CREATE TABLE IF NOT EXISTS orders (
     out_trade_no TEXT PRIMARY KEY, trade_type TEXT NOT NULL, body TEXT NOT NULL, description TEXT NOT NULL,
     attach TEXT, notify_url TEXT NOT NULL, total INTEGER NOT NULL CHECK (total > 0), openid TEXT,
-    state TEXT NOT NULL CHECK (state IN ('NOTPAY', 'SUCCESS', 'REFUND', 'CLOSED')),
+    state TEXT NOT NULL CHECK (state IN ('NOTPAY', 'SUCCESS', 'REFUND', 'CLOSED', 'USERPAYING', 'PAYERROR', 'REVOKED')),
     created_at REAL NOT NULL, expires_at REAL NOT NULL, closes_at REAL NOT NULL, cancelled_at REAL, closed_at REAL,
-    transaction_id TEXT UNIQUE, paid_at REAL, payer TEXT, bank_type TEXT, coupon INTEGER NOT NULL DEFAULT 0
+    transaction_id TEXT UNIQUE, paid_at REAL, payer TEXT, bank_type TEXT, coupon INTEGER NOT NULL DEFAULT 0,
+    coupon_kind TEXT NOT NULL DEFAULT 'CASH' CHECK (coupon_kind IN ('CASH', 'NOCASH')),
+    fee INTEGER NOT NULL DEFAULT 0, fee_rate INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS orders_by_time ON orders (created_at);
+CREATE INDEX IF NOT EXISTS orders_by_payment ON orders (paid_at) WHERE paid_at IS NOT NULL;
 
 CREATE TABLE IF NOT EXISTS prepays (
     prepay_id TEXT PRIMARY KEY, out_trade_no TEXT NOT NULL REFERENCES orders (out_trade_no), code TEXT,
@@ -37,8 +40,11 @@ CREATE TABLE IF NOT EXISTS refunds (
     out_trade_no TEXT NOT NULL REFERENCES orders (out_trade_no), body TEXT NOT NULL, notify_url TEXT, reason TEXT,
     amount INTEGER NOT NULL CHECK (amount > 0), coupon INTEGER NOT NULL DEFAULT 0, funds_account TEXT NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('PROCESSING', 'SUCCESS', 'ABNORMAL', 'CLOSED')),
-    created_at REAL NOT NULL, settle_at REAL, done_at REAL
+    created_at REAL NOT NULL, settle_at REAL, done_at REAL, fee INTEGER NOT NULL DEFAULT 0,
+    origin TEXT NOT NULL DEFAULT 'API' CHECK (origin IN ('API', 'PORTAL', 'REVERSE')),
+    channel TEXT NOT NULL DEFAULT 'ORIGINAL', received_by TEXT
 );
+CREATE INDEX IF NOT EXISTS refunds_by_time ON refunds (created_at);
 CREATE INDEX IF NOT EXISTS refunds_by_order ON refunds (out_trade_no);
 CREATE INDEX IF NOT EXISTS refunds_to_settle ON refunds (settle_at) WHERE settle_at IS NOT NULL;
 
@@ -124,3 +130,28 @@ CREATE INDEX IF NOT EXISTS share_returns_due ON share_returns (next_at) WHERE ne
 
 -- Accounts that what is shared with, or asked back from, fails at.
 CREATE TABLE IF NOT EXISTS share_troubles (account TEXT PRIMARY KEY, share_fails TEXT, return_fails TEXT);
+
+-- In partner mode: who a person is to the sub-merchant's appid.
+CREATE TABLE IF NOT EXISTS sub_openids (
+    sub_openid TEXT PRIMARY KEY, openid TEXT NOT NULL UNIQUE REFERENCES users (openid)
+) WITHOUT ROWID;
+
+-- Every fen that came to an account of the merchant's (positive) or left it, with what is left. Nothing here changes.
+CREATE TABLE IF NOT EXISTS movements (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, account TEXT NOT NULL CHECK (account IN ('BASIC', 'OPERATION', 'FEES')),
+    business_id TEXT NOT NULL, flow_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, amount INTEGER NOT NULL,
+    balance INTEGER NOT NULL, applicant TEXT NOT NULL, note TEXT NOT NULL, voucher TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS movements_by_time ON movements (account, at, id);
+CREATE TRIGGER IF NOT EXISTS movements_stay BEFORE UPDATE ON movements
+BEGIN SELECT RAISE(ABORT, 'movements are never changed'); END;
+CREATE TRIGGER IF NOT EXISTS movements_remain BEFORE DELETE ON movements
+BEGIN SELECT RAISE(ABORT, 'movements are never deleted'); END;
+
+CREATE TABLE IF NOT EXISTS bills (
+    kind TEXT NOT NULL, variant TEXT NOT NULL, day TEXT NOT NULL, made_at REAL NOT NULL, file TEXT NOT NULL,
+    sha1 TEXT NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (kind, variant, day)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bill_days (
+    kind TEXT NOT NULL, day TEXT NOT NULL, published_at REAL, spoilt TEXT, PRIMARY KEY (kind, day)
+) WITHOUT ROWID;
