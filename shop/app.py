@@ -20,6 +20,7 @@ import payments.payouts.admin
 import payments.policy_admin
 import payments.reconciliation.admin
 import payments.refund_admin
+import payments.watch
 import shop.aftersales.admin
 import shop.aftersales.controllers
 import shop.aftersales.refunding
@@ -208,6 +209,7 @@ def create_app(
         "payee": ShopPayee(),
         "member_sessions": Sessions(db, clock),
         "passwords": passwords or Passwords(),
+        "readings": health.Readings([payments.watch.read]),
     }
     routes = _routes(settings, db, clock)
     app = Litestar(

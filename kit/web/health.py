@@ -1,11 +1,18 @@
 """`/healthz`: the process lives. `/readyz`: it can serve. `/metrics`: Prometheus, for loopback and the private network."""
 
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
 from litestar import MediaType, Response, get
 from litestar.di import NamedDependency
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from kit.database import Database
+from kit.clock import Clock
+from kit.database import Database, DatabaseUnavailable
 from kit.web.declared import declared
 
 
@@ -28,6 +35,38 @@ async def readyz(db: NamedDependency[Database]) -> str:
     return "ready"
 
 
+Reading = Callable[[AsyncSession, datetime], Awaitable[None]]
+"""Sets a feature's gauges from the database; the moment is business time."""
+_UP = Gauge("database_up", "1 when the database answered at the last look")
+
+
+class Readings:
+    """What features want read from the database when somebody asks for metrics, every other second at most."""
+
+    _REST_S = 2.0
+
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        self._readings = readings
+        self._read_at = -self._REST_S
+
+    async def take(self, db: Database, clock: Clock) -> None:
+        """All of them in one transaction. Without the database the metrics of this process remain."""
+        if time.monotonic() - self._read_at < self._REST_S:
+            return
+        self._read_at = time.monotonic()
+        try:
+            async with db.begin() as session:
+                for reading in self._readings:
+                    await reading(session, clock.now())
+        except (DatabaseUnavailable, DBAPIError):
+            _UP.set(0)
+        else:
+            _UP.set(1)
+
+
 @get("/metrics", operation_id="metrics", summary="Prometheus metrics", include_in_schema=False)
-async def metrics() -> Response[bytes]:
+async def metrics(
+    db: NamedDependency[Database], clock: NamedDependency[Clock], readings: NamedDependency[Readings]
+) -> Response[bytes]:
+    await readings.take(db, clock)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
