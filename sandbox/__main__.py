@@ -25,7 +25,11 @@ def main() -> None:
     ours = not os.environ.get("WECHAT_API_URL")
     parser.add_argument("--app-id", default=os.environ.get("WECHAT_APP_ID") if ours else None)
     parser.add_argument("--app-secret", default=os.environ.get("WECHAT_APP_SECRET") if ours else None)
+    parser.add_argument("--partner", action="store_true", help="the merchant is a partner with one sub-merchant")
+    parser.add_argument("--region", choices=["cn", "global"], help="where the merchant is; kept for later starts")
+    parser.add_argument("--currency", metavar="HKD", help="what an overseas merchant's prices are in")
     options = parser.parse_args()
+    _check_account(parser, options)
     os.umask(0o077)
     folder = options.data_dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,11 +37,24 @@ def main() -> None:
     with (folder / "lock").open("w") as lock:
         _take(lock, folder)
         _check_port(options.host, options.port)
+        from sandbox.keyring import Account  # noqa: PLC0415 - as the next
         from sandbox.server import serve  # noqa: PLC0415 - a mistake in the arguments is told before the slow imports
 
         print(f"sandbox: http://{options.host}:{options.port}/phone  settings: {folder}/merchant.env", flush=True)
+        account = Account(partner=options.partner, region=options.region, currency=options.currency)
         names = {"app_id": options.app_id, "app_secret": options.app_secret}
-        asyncio.run(serve(folder, options.host, options.port, options.key_mode, **names))
+        asyncio.run(serve(folder, options.host, options.port, options.key_mode, account=account, **names))
+
+
+def _check_account(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    abroad = options.region == "global"
+    if options.partner and abroad:
+        parser.error("--partner and --region global are two different merchants")
+    currency = options.currency
+    if currency is not None and not (len(currency) == 3 and currency.isascii() and currency.isupper()):
+        parser.error("--currency takes three capital letters, such as HKD")
+    if currency is not None and (currency == "CNY") == abroad:
+        parser.error("--currency other than CNY goes with --region global, and only with it")
 
 
 def _take(lock: IO[str], folder: Path) -> None:

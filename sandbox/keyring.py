@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from cryptography import x509
@@ -32,6 +33,10 @@ class Identity(msgspec.Struct, frozen=True):
     sub_mch_id: str | None = None
     """The one sub-merchant who authorised this merchant, who is then a partner (服务商)."""
     sub_app_id: str | None = None
+    region: Literal["cn", "global"] = "cn"
+    currency: str = "CNY"
+    """What prices are in; overseas (``global``) the payer pays yuan all the same."""
+    merchant_category_code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,22 @@ class Keyring:
         return f"{self.platform_certificate.serial_number:040X}"
 
 
-def keep(folder: Path, *, app_id: str | None = None, app_secret: str | None = None) -> Keyring:
+@dataclass(frozen=True)
+class Account:
+    """What kind of merchant lives here; kept at the first start that says so."""
+
+    partner: bool = False
+    region: Literal["cn", "global"] | None = None
+    currency: str | None = None
+
+
+def keep(
+    folder: Path, *, app_id: str | None = None, app_secret: str | None = None, account: Account | None = None
+) -> Keyring:
     """Load the keys of ``folder``, or make them there. A given appid or AppSecret stands in for the one made here."""
     if not (folder / "identity.json").exists():  # written last: a start that was cut short begins again
         _make(folder)
-    identity = msgspec.json.decode((folder / "identity.json").read_bytes(), type=Identity)
+    identity = _become(folder, msgspec.json.decode((folder / "identity.json").read_bytes(), type=Identity), account)
     given = {name: value for name, value in (("app_id", app_id), ("app_secret", app_secret)) if value}
     return Keyring(
         identity=msgspec.structs.replace(identity, **given),
@@ -70,6 +86,25 @@ def keep(folder: Path, *, app_id: str | None = None, app_secret: str | None = No
         platform=_private(folder / "wechatpay_cert_key.pem"),
         platform_certificate=_certificate(folder / "wechatpay_cert.pem"),
     )
+
+
+def _become(folder: Path, identity: Identity, account: Account | None) -> Identity:
+    if account is None:
+        return identity
+    facts: dict[str, str] = {}
+    if account.partner and identity.sub_mch_id is None:
+        facts |= {"sub_mch_id": "1900000101", "sub_app_id": "wx0001" + secrets.token_hex(6)}
+    if account.region is not None and account.region != identity.region:
+        abroad = account.region == "global"
+        facts |= {"region": account.region, "currency": "HKD" if abroad else "CNY"}
+        facts |= {"merchant_category_code": "5812"} if abroad else {}
+    if account.currency is not None:
+        facts["currency"] = account.currency
+    if not facts:
+        return identity
+    become = msgspec.structs.replace(identity, **facts)
+    files.replace(folder / "identity.json", msgspec.json.encode(become))
+    return become
 
 
 def _make(folder: Path) -> None:

@@ -22,5 +22,10 @@ def write(world: World) -> None:
         "WECHAT_PAY_PUBLIC_KEY_ID": identity.public_key_id,
         "WECHAT_PAY_KEY_MODE": world.knobs.key_mode,
     }
+    if identity.sub_mch_id and identity.sub_app_id:
+        settings |= {"WECHAT_PAY_SUB_MCH_ID": identity.sub_mch_id, "WECHAT_PAY_SUB_APP_ID": identity.sub_app_id}
+    if identity.region != "cn":
+        settings |= {"WECHAT_PAY_REGION": identity.region, "WECHAT_PAY_CURRENCY": identity.currency}
+        settings["WECHAT_PAY_MERCHANT_CATEGORY_CODE"] = identity.merchant_category_code or ""
     lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items())
     files.replace(world.folder / "merchant.env", lines)

@@ -10,6 +10,7 @@ from granian.server.embed import Server
 
 from sandbox import clockwork, merchant_env
 from sandbox.app import create_app
+from sandbox.keyring import Account
 from sandbox.world import open_world
 
 GRACE_S = 0.5
@@ -24,10 +25,11 @@ async def serve(
     *,
     app_id: str | None = None,
     app_secret: str | None = None,
+    account: Account | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or the parent's end."""
     reachable = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
-    world = open_world(folder, f"http://{reachable}:{port}", app_id=app_id, app_secret=app_secret)
+    world = open_world(folder, f"http://{reachable}:{port}", app_id=app_id, app_secret=app_secret, account=account)
     if key_mode is not None:
         world.knobs.key_mode = key_mode  # type: ignore[assignment]  # argparse has checked the choice
         world.keep_knobs()

@@ -9,7 +9,7 @@ from sandbox import keyring, knobs
 from sandbox.clock import Clock
 from sandbox.database import Database
 from sandbox.faults import Faults
-from sandbox.keyring import Keyring
+from sandbox.keyring import Account, Keyring
 from sandbox.knobs import Knobs
 
 
@@ -35,13 +35,20 @@ class World:
         self.changed.set()
 
 
-def open_world(folder: Path, base_url: str, *, app_id: str | None = None, app_secret: str | None = None) -> World:
+def open_world(
+    folder: Path,
+    base_url: str,
+    *,
+    app_id: str | None = None,
+    app_secret: str | None = None,
+    account: Account | None = None,
+) -> World:
     """Enter the world that lives in ``folder``, making it when there is none yet."""
     db = Database(folder / "state.sqlite3")
     return World(
         folder=folder,
         base_url=base_url,
-        keys=keyring.keep(folder, app_id=app_id, app_secret=app_secret),
+        keys=keyring.keep(folder, app_id=app_id, app_secret=app_secret, account=account),
         clock=Clock(folder / "clock"),
         db=db,
         knobs=knobs.load(db),

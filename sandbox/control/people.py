@@ -43,7 +43,7 @@ def handlers(world: World) -> list[ControllerRouterHandler]:
 
     @get("/_sandbox/users", summary="Everyone")
     async def everyone() -> dict[str, Any]:
-        return {"items": [asdict(user) for user in users.everyone(world)]}
+        return {"items": [_person(world, user) for user in users.everyone(world)]}
 
     @post("/_sandbox/users", status_code=200, summary="Make or change a user")
     async def change(data: JSONBody[Person]) -> dict[str, Any]:
@@ -53,6 +53,13 @@ def handlers(world: World) -> list[ControllerRouterHandler]:
             facts["unionid"] = users.unionid_for(label) if facts["unionid"] else None
         if facts.get("unionid") == "":
             raise NotNow("A unionid is not empty.")
-        return asdict(users.change(world, label, facts))
+        return _person(world, users.change(world, label, facts))
 
     return [code, everyone, change]
+
+
+def _person(world: World, user: users.User) -> dict[str, Any]:
+    """In partner mode with the openid that the sub-merchant knows."""
+    if world.keys.identity.sub_mch_id is None:
+        return asdict(user)
+    return asdict(user) | {"sub_openid": users.sub_openid(world, user.openid)}

@@ -58,6 +58,28 @@ def change(world: World, label: str, facts: dict[str, str | int | None]) -> User
     return meet(world, label)
 
 
+def sub_openid(world: World, openid: str) -> str:
+    """Who the user is to the sub-merchant's appid: another openid, which never changes either."""
+    sql = "SELECT sub_openid FROM sub_openids WHERE openid = ?"
+    if (known := world.db.row(sql, openid)) is None:
+        call_sub(world, openid, "o" + _letters(f"{world.keys.identity.sub_app_id}:{openid}"))
+        known = world.db.row(sql, openid)
+    return str(known["sub_openid"]) if known else ""
+
+
+def call_sub(world: World, openid: str, sub: str) -> None:
+    """Remember a sub-merchant's openid; the user is made if nobody has this ``openid`` yet."""
+    if find(world, openid) is None:
+        meet(world, label=openid, openid=openid)
+    world.db.write("INSERT INTO sub_openids VALUES (?, ?) ON CONFLICT DO NOTHING", sub, openid)
+
+
+def of_sub_openid(world: World, sub: str) -> str | None:
+    """The user's own openid of a sub-merchant's."""
+    row = world.db.row("SELECT openid FROM sub_openids WHERE sub_openid = ?", sub)
+    return str(row["openid"]) if row else None
+
+
 def unionid_for(label: str) -> str:
     """An id of the right look: ``o`` and 27 characters, the same for the same label."""
     return "o" + _letters(f"unionid:{label}")

@@ -17,6 +17,7 @@ Kind = Literal[
     "payment", "refund", "fee", "fee_returned", "transfer", "share", "share_returned", "withdrawal", "top_up"
 ]
 Account = Literal["BASIC", "OPERATION", "FEES"]
+CouponKind = Literal["CASH", "NOCASH"]
 
 OPENING_FEN = 100_000_000
 """What every account begins with: a million yuan, as if it had been earned before this world began."""
@@ -112,9 +113,12 @@ def fee_fen(fen: int, rate: int) -> int:
     return (fen * rate + WHOLE // 2) // WHOLE
 
 
-def receive(world: World, order: sqlite3.Row) -> None:
-    """A payment has come in."""
-    gross, fee = settlement_fen(order), int(order["fee"])
+def receive(world: World, out_trade_no: str) -> sqlite3.Row:
+    """A payment has come in; answers the order with its fee."""
+    order = _order(world, out_trade_no)
+    gross, rate = settlement_fen(order), world.knobs.fee_rate
+    fee = fee_fen(gross, rate)
+    world.db.write("UPDATE orders SET fee = ?, fee_rate = ? WHERE out_trade_no = ?", fee, rate, out_trade_no)
     about = {"business_id": order["transaction_id"], "voucher": order["out_trade_no"]}
     if world.knobs.fee_rows == "separate":
         book(world, "payment", gross, note=f"结算总金额{yuan(gross)}元", at=order["paid_at"], **about)
@@ -122,6 +126,13 @@ def receive(world: World, order: sqlite3.Row) -> None:
     else:
         note = f"结算总金额{yuan(gross)}元;含手续费{yuan(fee)}元"
         book(world, "payment", gross - fee, note=note, at=order["paid_at"], **about)
+    return _order(world, out_trade_no)
+
+
+def _order(world: World, out_trade_no: str) -> sqlite3.Row:
+    order = world.db.row("SELECT * FROM orders WHERE out_trade_no = ?", out_trade_no)
+    assert order is not None
+    return order
 
 
 def give_back(world: World, refund: sqlite3.Row, order: sqlite3.Row) -> None:

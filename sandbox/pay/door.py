@@ -6,7 +6,7 @@ import time
 from litestar.types import HTTPScope, Receive, Send
 
 from sandbox import sealing
-from sandbox.pay import gate, numbers, routes
+from sandbox.pay import gate, numbers, parties, routes
 from sandbox.pay.exchange import LARGEST_BODY, Answer, Call, encode
 from sandbox.pay.refusals import Nowhere, Refusal
 from sandbox.world import World
@@ -25,6 +25,7 @@ def respond(world: World, call: Call) -> Answer:
         route = routes.find(call)
         gate.admit(world, call, route.form, route.sealed)
         routes.check_query(route, call)
+        parties.check_product(world, call.path)
         content = route.handle(world, call)
     except Nowhere as nowhere:
         return Answer(nowhere.status, headers=(*COMMON, ("Content-Length", "0")))

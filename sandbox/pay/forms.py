@@ -144,6 +144,7 @@ REFUND = Record(
         ),
     },
     optional={
+        "sub_mchid": MCHID,
         "transaction_id": Text("微信支付订单号", 32),
         "out_trade_no": Text("商户订单号", 32, 6),
         "reason": Text("退款原因", 80, 0),
@@ -172,6 +173,7 @@ ABNORMAL_REFUND = Record(
         "type": OneOf("异常退款处理方式", ("USER_BANK_CARD", "MERCHANT_BANK_CARD")),
     },
     optional={
+        "sub_mchid": MCHID,
         "bank_type": Text("开户银行", 16),
         "bank_account": Text("收款银行卡号", 1024),
         "real_name": Text("收款用户姓名", 1024),

@@ -6,7 +6,8 @@ from typing import Any
 
 from sandbox.miniprogram import users
 from sandbox.notices import outbox
-from sandbox.pay import numbers, orders
+from sandbox.pay import book, numbers, orders
+from sandbox.pay.book import CouponKind
 from sandbox.pay.sharing import frozen
 from sandbox.pay.transactions import view
 from sandbox.world import World
@@ -35,6 +36,7 @@ def pay(
     openid: str | None = None,
     prepay_id: str | None = None,
     coupon_fen: int = 0,
+    coupon_kind: CouponKind = "CASH",
     raced: bool = False,
 ) -> dict[str, Any]:
     """Pay the order and write the notice in the same transaction; answers the transaction.
@@ -54,7 +56,7 @@ def pay(
         payer = who_pays(world, order["openid"], openid)
         if not 0 <= coupon_fen < order["total"]:
             raise CannotPay("The coupon must leave at least one fen to pay.")
-        paid = receive(world, out_trade_no, payer, coupon_fen)
+        paid = receive(world, out_trade_no, payer, coupon_fen, coupon_kind)
         transaction = view(world, paid)
         outbox.post(
             world,
@@ -68,14 +70,16 @@ def pay(
     return transaction
 
 
-def receive(world: World, out_trade_no: str, payer: str, coupon_fen: int) -> sqlite3.Row:
+def receive(
+    world: World, out_trade_no: str, payer: str, coupon_fen: int, coupon_kind: CouponKind = "CASH"
+) -> sqlite3.Row:
     """The money of one order is here; in the caller's transaction, who has looked whether it may be. Answers the order."""
     now = world.clock.now()
-    sql = """UPDATE orders SET state = 'SUCCESS', transaction_id = ?, paid_at = ?, payer = ?, bank_type = ?, coupon = ?
-             WHERE out_trade_no = ?"""
-    world.db.write(sql, numbers.transaction_id(now), now, payer, "OTHERS", coupon_fen, out_trade_no)
-    paid = orders.find(world, out_trade_no)
-    assert paid is not None
+    sql = """UPDATE orders SET state = 'SUCCESS', transaction_id = ?, paid_at = ?, payer = ?, bank_type = ?, coupon = ?,
+             coupon_kind = ? WHERE out_trade_no = ?"""
+    transaction_id = numbers.transaction_id(now)
+    world.db.write(sql, transaction_id, now, payer, "OTHERS", coupon_fen, coupon_kind, out_trade_no)
+    paid = book.receive(world, out_trade_no)
     frozen.freeze(world, paid)
     return paid
 

@@ -5,7 +5,7 @@ import sqlite3
 from typing import Any
 
 from sandbox.clock import on_the_wire
-from sandbox.pay import orders
+from sandbox.pay import orders, parties
 from sandbox.world import World
 
 RECEIVED_BY = "支付用户零钱"
@@ -57,7 +57,7 @@ def told(world: World, refund: sqlite3.Row) -> dict[str, Any]:
     order = orders.find(world, refund["out_trade_no"])
     assert order is not None
     content = {
-        "mchid": world.keys.identity.mch_id,
+        **parties.merchants(world),
         "out_trade_no": refund["out_trade_no"],
         "transaction_id": order["transaction_id"],
         "out_refund_no": refund["out_refund_no"],

@@ -3,6 +3,7 @@
 import sqlite3
 from typing import Any
 
+from sandbox.pay import book
 from sandbox.pay.refusals import Refusal, invalid
 from sandbox.pay.sharing import refunding as shares
 from sandbox.world import World
@@ -31,16 +32,32 @@ def check_rules(world: World, order: sqlite3.Row, body: dict[str, Any]) -> None:
     if amount["refund"] > order["total"] - sum(part["amount"] for part in parts if part["status"] != "CLOSED"):
         raise invalid("申请退款金额大于订单剩余可退金额")
     shares.check(world, order, amount["refund"])
-    balance = world.knobs.balance_fen
-    if balance is not None and amount["refund"] > balance:
+    coupon = coupon_share(world, order, amount["refund"])
+    if not book.covers(world, net_fen(order, amount["refund"], coupon, fee_share(world, order, amount["refund"]))):
         raise Refusal(403, "NOT_ENOUGH", "基本账户余额不足，请充值后重新发起")
 
 
 def coupon_share(world: World, order: sqlite3.Row, amount: int) -> int:
     """The coupon's part of a refund in fen: proportional, and all parts together exactly the coupon."""
-    sql = (
-        "SELECT sum(amount) AS amount, sum(coupon) AS coupon FROM refunds WHERE out_trade_no = ? AND status != 'CLOSED'"
-    )
-    before = world.db.row(sql, order["out_trade_no"])
-    gone, gone_coupon = ((before["amount"] or 0), (before["coupon"] or 0)) if before else (0, 0)
-    return int((gone + amount) * order["coupon"] // order["total"] - gone_coupon)
+    gone, coupon, _ = _gone(world, order)
+    return int((gone + amount) * order["coupon"] // order["total"] - coupon)
+
+
+def fee_share(world: World, order: sqlite3.Row, amount: int) -> int:
+    """The fee that comes back with a refund in fen: proportional, and with all parts together exactly the fee."""
+    gone, _, fee = _gone(world, order)
+    return int((2 * (gone + amount) * order["fee"] + order["total"]) // (2 * order["total"]) - fee)
+
+
+def net_fen(order: sqlite3.Row, amount: int, coupon: int, fee: int) -> int:
+    """What a refund takes from the merchant's money."""
+    return amount - (coupon if order["coupon_kind"] == "NOCASH" else 0) - fee
+
+
+def _gone(world: World, order: sqlite3.Row) -> tuple[int, int, int]:
+    """What was given back before: amount, coupon and fee."""
+    sql = """SELECT sum(amount) AS amount, sum(coupon) AS coupon, sum(fee) AS fee FROM refunds
+             WHERE out_trade_no = ? AND status != 'CLOSED'"""
+    row = world.db.row(sql, order["out_trade_no"])
+    assert row is not None
+    return row["amount"] or 0, row["coupon"] or 0, row["fee"] or 0

@@ -9,7 +9,7 @@ from typing import Any
 
 from sandbox.miniprogram import users
 from sandbox.notices import outbox
-from sandbox.pay import numbers, orders, refusals
+from sandbox.pay import numbers, orders, parties, refusals
 from sandbox.pay.refund_objects import told, view
 from sandbox.pay.refunding import check_rules, coupon_share
 from sandbox.world import World
@@ -29,6 +29,7 @@ class IllegalMove(Exception):
 
 def request(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """``POST /v3/refund/domestic/refunds``. The same number with the same parameters answers the refund as it is now."""
+    _check_sub(world, body)
     with world.db.transaction():
         known = find(world, body["out_refund_no"])
         if known is not None:
@@ -53,6 +54,7 @@ def look_up(world: World, out_refund_no: str) -> dict[str, Any]:
 
 def apply_abnormal(world: World, refund_id: str, body: dict[str, Any]) -> dict[str, Any]:
     """``POST …/{refund_id}/apply-abnormal-refund``: try once more, to a card; the path has WeChat's own number."""
+    _check_sub(world, body)
     with world.db.transaction():
         refund = find(world, body["out_refund_no"])
         if refund is None or refund["refund_id"] != refund_id:
@@ -91,6 +93,13 @@ def move(world: World, out_refund_no: str, status: str) -> dict[str, Any]:
             raise IllegalMove(f"The refund is {refund['status']} and cannot become {status}.")
         moved = _settle(world, out_refund_no, status)
     return view(world, moved)
+
+
+def _check_sub(world: World, body: dict[str, Any]) -> None:
+    """A partner names the sub-merchant, who must have let him refund."""
+    parties.check_sub(world, body)
+    if world.keys.identity.sub_mch_id and not world.knobs.sub_refunds_authorised:
+        raise parties.no_auth("子商户未授权服务商退款")
 
 
 def _order(world: World, body: dict[str, Any]) -> sqlite3.Row:

@@ -3,9 +3,10 @@
 from typing import Any
 from urllib.parse import unquote
 
-from sandbox.pay import certificates, echo, forms, orders, refunds
+from sandbox.pay import certificates, echo, forms, orders, parties, refunds
 from sandbox.pay.combined import routes as combined
 from sandbox.pay.exchange import Call
+from sandbox.pay.partner import routes as partner
 from sandbox.pay.refusals import Nowhere, param_error
 from sandbox.pay.route import Handler, Route, h5_url
 from sandbox.pay.sharing import routes as sharing
@@ -27,6 +28,11 @@ def _h5(world: World, call: Call) -> dict[str, Any]:
 
 def _close(world: World, call: Call) -> None:
     orders.close(world, call.params["out_trade_no"])
+
+
+def _refund(world: World, call: Call) -> dict[str, Any]:
+    parties.check_sub(world, dict(call.query), location="query")
+    return refunds.look_up(world, call.params["out_refund_no"])
 
 
 _IDENTITY = ("/payer/identity/number", "/payer/identity/name")
@@ -53,7 +59,7 @@ ROUTES = [
     Route(
         "GET",
         "/v3/refund/domestic/refunds/{out_refund_no}",
-        lambda world, call: refunds.look_up(world, call.params["out_refund_no"]),
+        _refund,
     ),
     Route(
         "POST",
@@ -66,6 +72,7 @@ ROUTES = [
     Route("GET", "/v3/certificates", lambda world, _: certificates.download(world)),
     *combined.ROUTES,
     *transfers.ROUTES,
+    *partner.ROUTES,
     *sharing.ROUTES,
 ]
 

@@ -3,7 +3,8 @@
 import sqlite3
 from typing import Any
 
-from sandbox.pay import numbers, orders, refusals
+from sandbox.pay import numbers, orders, parties, refusals
+from sandbox.pay.combined.forms import MOST_DIRECT
 from sandbox.pay.combined.objects import view
 from sandbox.world import World
 
@@ -80,7 +81,11 @@ def _check_parties(world: World, trade_type: str, body: dict[str, Any]) -> None:
 
 
 def _check_merchants(world: World, sub_orders: list[dict[str, Any]]) -> None:
-    """This world has one merchant; another's sub-order cannot be his."""
+    """This world has one merchant (a partner: one sub-merchant); another's sub-order cannot be his."""
+    if world.keys.identity.sub_mch_id is None and len(sub_orders) > MOST_DIRECT:
+        raise refusals.param_error(f"子单数量大于最大值 {MOST_DIRECT}", field="/sub_orders", value=len(sub_orders))
+    for part in sub_orders:
+        parties.check_sub(world, part)
     if any(part["mchid"] != world.keys.identity.mch_id for part in sub_orders):
         raise refusals.Refusal(400, "MCH_NOT_EXISTS", "商户号不存在", number=268443715)
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 from sandbox.pay.forms import ADDRESS, APPID, CURRENCY, H5_INFO, MCHID, NOTIFY_URL, ORDER_NUMBER, reachable
 from sandbox.pay.shape import Flag, Many, Moment, OneOf, Record, Shape, Text, Whole
 
-FEWEST, MOST = 2, 10
-"""Sub-orders of a direct merchant; platforms may have 50."""
+FEWEST, MOST = 2, 50
+"""Sub-orders of a partner; a direct merchant may have ten."""
+MOST_DIRECT = 10
 
 NUMBER = Text("商户订单号", 32, 6, ORDER_NUMBER)
 
@@ -20,6 +21,8 @@ SUB_ORDER = Record(
         "description": Text("商品描述", 127),
     },
     optional={
+        "sub_mchid": replace(MCHID, label="子商户号"),
+        "sub_appid": replace(APPID, label="子商户应用ID"),
         "detail": Text("商品详情", 6000, 0),
         "goods_tag": Text("订单优惠标记", 32, 0),
         "settle_info": Record(
@@ -71,6 +74,11 @@ CLOSE = Record(
     "请求体",
     required={
         "combine_appid": replace(APPID, label="合单商户应用ID"),
-        "sub_orders": Many("子单信息", Record("子单", required={"mchid": MCHID, "out_trade_no": NUMBER}), MOST, FEWEST),
+        "sub_orders": Many(
+            "子单信息",
+            Record("子单", required={"mchid": MCHID, "out_trade_no": NUMBER}, optional={"sub_mchid": MCHID}),
+            MOST,
+            FEWEST,
+        ),
     },
 )

@@ -5,6 +5,7 @@ import sqlite3
 from typing import Any
 
 from sandbox.clock import on_the_wire
+from sandbox.pay import parties
 from sandbox.pay.transactions import coupon
 from sandbox.world import World
 
@@ -30,6 +31,7 @@ def _part(world: World, order: sqlite3.Row) -> dict[str, Any]:
     amount: dict[str, Any] = {"total_amount": order["total"], "currency": "CNY"}
     content: dict[str, Any] = {
         "mchid": world.keys.identity.mch_id,
+        **parties.of(world),
         "out_trade_no": order["out_trade_no"],
         "trade_state": order["state"],
         "attach": order["attach"],

@@ -54,10 +54,8 @@ def returned(world: World, back: sqlite3.Row) -> dict[str, Any]:
 
 def told(world: World, share_order: sqlite3.Row, receiver: dict[str, Any], at: float) -> dict[str, Any]:
     """What a receiver hears."""
-    identity = world.keys.identity
-    whose = {"sp_mchid": identity.mch_id, **parties.of(world)} if identity.sub_mch_id else {"mchid": identity.mch_id}
     return {
-        **whose,
+        **parties.merchants(world),
         "transaction_id": transaction_of(world, share_order),
         "order_id": share_order["order_id"],
         "out_order_no": share_order["out_order_no"],

@@ -8,7 +8,7 @@ import sqlite3
 from typing import Any
 
 from sandbox.notices import outbox
-from sandbox.pay import numbers
+from sandbox.pay import book, numbers
 from sandbox.pay.sharing import frozen, receivers
 from sandbox.pay.sharing.objects import told
 from sandbox.world import World
@@ -84,6 +84,8 @@ def _decide(world: World, share_order: sqlite3.Row, share: sqlite3.Row, at: floa
         reason = "NO_RELATION"
     _set_result(world, share["detail_id"], at, reason)
     if reason is None:
+        about = {"business_id": share_order["order_id"], "voucher": share_order["out_order_no"]}
+        book.book(world, "share", -share["amount"], note=share["description"], at=at, **about)
         receiver = {name: share[name] for name in ("type", "account", "amount", "description")}
         _tell(world, share_order, receiver, at, "SUCCESS")
 
@@ -115,6 +117,8 @@ def _finish_return(world: World, back: sqlite3.Row) -> None:
     world.db.write(sql, "SUCCESS" if reason is None else "FAILED", reason, at, back["out_return_no"])
     share_order = find(world, back["out_order_no"])
     if reason is None and share_order is not None:
+        about = {"business_id": back["return_id"], "voucher": back["out_return_no"]}
+        book.book(world, "share_returned", back["amount"], note=back["description"], at=at, **about)
         receiver = {"type": "MERCHANT_ID", "account": back["return_mchid"], "amount": back["amount"]}
         _tell(world, share_order, receiver | {"description": back["description"]}, at, "RETURN")
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from sandbox.pay import book
 from sandbox.world import World
 
 HOLDING = "('WAIT_USER_CONFIRM', 'TRANSFERING', 'CANCELING')"
@@ -17,6 +18,13 @@ def enough(world: World, fen: int) -> bool:
 
 def pay_out(world: World, transfer: sqlite3.Row) -> None:
     """The user has it."""
-    if world.knobs.balance_fen is not None:
-        world.knobs.balance_fen -= transfer["amount"]
-        world.keep_knobs()
+    book.book(
+        world,
+        "transfer",
+        -transfer["amount"],
+        business_id=transfer["transfer_bill_no"],
+        voucher=transfer["out_bill_no"],
+        note=transfer["remark"],
+        at=transfer["updated_at"],
+        applicant=f"{world.keys.identity.mch_id}API",
+    )
