@@ -147,6 +147,19 @@ async def shop_of_an_older_merchant(
         world.stop()
 
 
+@pytest.fixture
+async def shop_of_its_own(
+    settings: Settings, db: Database, sql: Any, post_office: Mailbox, tmp_path: Path
+) -> AsyncIterator[Shop]:
+    """The same in a world that nobody else trades in: its bills are this test's alone."""
+    world = World(tmp_path / "sandbox")
+    try:
+        async with opened(settings, db, sql, world, post_office, tmp_path) as made:
+            yield made
+    finally:
+        world.stop()
+
+
 @asynccontextmanager
 async def opened(
     settings: Settings, db: Database, sql: Any, world: World, post_office: Mailbox, folder: Path
