@@ -72,7 +72,7 @@ async def match(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day:
         found = await session.get_one(BillDay, day, with_for_update=True)
         found.run += 1
         run = found.run
-        await matching.match(session, day, run, clock.now())
+        await matching.match_trade(session, day, run, clock.now())
     asked = await repairing.repair(db, gateway, payee, clock, day, run)
     if asked:
         say(f"{day}: asked WeChat Pay {asked} times")
@@ -101,8 +101,10 @@ async def _close(db: Database, clock: Clock, day: date, say: Say) -> DayState:
         found = await session.get_one(BillDay, day, with_for_update=True)
         found.run += 1
         say(f"{day}: booking")
+        await matching.match_trade(session, day, found.run, now)
         await booking.book(session, day)
-        flow = await matching.match(session, day, found.run, now)
+        flow = await matching.match_flow(session, day, found.run, now)
+        await matching.forget_gone(session, day, found.run, now)
         report = await figures.collect(session, day, flow)
         found.figures = msgspec.to_builtins(report)
         bills = [await session.get_one(Bill, (day, kind)) for kind in BillKind]

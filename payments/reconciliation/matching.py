@@ -1,5 +1,6 @@
 """Matching a day: the queries' rows become differences, those of an earlier run that were not found again are gone."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -27,30 +28,41 @@ _RESIDUAL = """
 """
 
 
-async def match(session: AsyncSession, day: date, run: int, now: datetime) -> Flow | None:
-    """Find what differs; returns the fund flow's figures, if its bill is in. Run by run the same rows give the same differences.
+async def match_trade(session: AsyncSession, day: date, run: int, now: datetime) -> None:
+    """Find what differs between the trade bill, ours and the orders. Run by run the same rows give the same differences.
 
-    Only bills that are in are believed: of one that could not be had, nothing is said to be missing.
+    Only a bill that is in is believed: of one that could not be had, nothing is said to be missing.
     """
-    connection = await raw(session)
-    given = (day, *beijing.bounds(day), run, now)
-    queries: list[str] = []
     if await _is_in(session, day, BillKind.TRADE):
-        queries += trade_queries.ALL
-    flow_is_in = await _is_in(session, day, BillKind.FUND_FLOW)
-    if flow_is_in:
-        queries += flow_queries.ALL
-    for query in queries:
-        await connection.execute(_REMEMBER.format(query=query), *given, timeout=PATIENCE_S)
-    flow = None
-    if flow_is_in:
-        flow = Flow(**dict(await connection.fetchrow(flow_queries.FIGURES, day, timeout=PATIENCE_S)))
-        if flow.residual_fen:
-            facts = {"net_fen": flow.net_fen, "booked_fen": flow.booked_fen, "residual_fen": flow.residual_fen}
-            sides = msgspec.json.encode({"bill": facts, "ours": None, "order": None}).decode()
-            await connection.execute(_REMEMBER.format(query=_RESIDUAL), *given, sides)
-    await connection.execute(_GONE, day, run, now, timeout=PATIENCE_S)
+        await _remember(session, trade_queries.ALL, day, run, now)
+
+
+async def match_flow(session: AsyncSession, day: date, run: int, now: datetime) -> Flow | None:
+    """Find what differs between the fund flow and the ledger, once the day's fees are booked; returns its figures."""
+    if not await _is_in(session, day, BillKind.FUND_FLOW):
+        return None
+    await _remember(session, flow_queries.ALL, day, run, now)
+    connection = await raw(session)
+    flow = Flow(**dict(await connection.fetchrow(flow_queries.FIGURES, day, timeout=PATIENCE_S)))
+    if flow.residual_fen:
+        facts = {"net_fen": flow.net_fen, "booked_fen": flow.booked_fen, "residual_fen": flow.residual_fen}
+        sides = msgspec.json.encode({"bill": facts, "ours": None, "order": None}).decode()
+        await _remember(session, [_RESIDUAL], day, run, now, sides)
     return flow
+
+
+async def forget_gone(session: AsyncSession, day: date, run: int, now: datetime) -> None:
+    """What this run did not find again is gone."""
+    await (await raw(session)).execute(_GONE, day, run, now, timeout=PATIENCE_S)
+
+
+async def _remember(
+    session: AsyncSession, queries: Sequence[str], day: date, run: int, now: datetime, *more: str
+) -> None:
+    connection = await raw(session)
+    for query in queries:
+        given = (day, *beijing.bounds(day), run, now, *more)
+        await connection.execute(_REMEMBER.format(query=query), *given, timeout=PATIENCE_S)
 
 
 async def _is_in(session: AsyncSession, day: date, kind: BillKind) -> bool:

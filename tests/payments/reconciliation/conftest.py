@@ -54,7 +54,9 @@ class Till:
 
 
 @pytest.fixture
-async def till(settings: Settings, db: Database, sql: Any, wechat_world: World, tmp_path: Path) -> AsyncIterator[Till]:
+async def till(
+    settings: Settings, db: Database, sql: Any, clock: ManualClock, wechat_world: World, tmp_path: Path
+) -> AsyncIterator[Till]:
     wechat_world.heal()
     environment = {
         **wechat_world.env,
@@ -64,5 +66,6 @@ async def till(settings: Settings, db: Database, sql: Any, wechat_world: World, 
         "SHOP_DATA_DIR": str(tmp_path),
     }
     gateway = gateway_of(read(environment))
-    yield Till(db, sql, gateway, ManualClock(datetime(2026, 3, 6, 4, 0, tzinfo=UTC)))
+    clock.advance(datetime(2026, 3, 6, 4, 0, tzinfo=UTC) - clock.now())
+    yield Till(db, sql, gateway, clock)
     await gateway.close_connections()

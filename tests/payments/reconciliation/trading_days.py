@@ -39,7 +39,7 @@ def moment(day: date, i: int, of: int) -> datetime:
 _SEED = """
     WITH given AS (
         SELECT i, lpad(i::text, 9, '0') AS n, 100 + i * 37 % 9900 AS fen,
-            $2::timestamptz + make_interval(secs => i * 86399 / greatest($3::int - 1, 1)) AS at
+            $2::timestamptz + make_interval(secs => i::bigint * 86399 / greatest($3::int - 1, 1)) AS at
         FROM generate_series(0, $3::int - 1) i
     ), placed AS (
         INSERT INTO orders (no, member_id, channel, source, state, goods_fen, discount_fen, freight_fen, total_fen,
