@@ -287,6 +287,8 @@ def _customs() -> None:
         sa.Column("transport_fen", sa.BigInteger(), nullable=True),
         sa.Column("product_fen", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("call", sa.Text(), nullable=False),
+        sa.Column("modified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("verify_department", sa.Text(), nullable=True),
         sa.Column("verify_department_trade_id", sa.Text(), nullable=True),
         sa.Column("explanation", sa.Text(), nullable=True),
@@ -299,6 +301,7 @@ def _customs() -> None:
         sa.Column("check_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.CheckConstraint("(sub_order_no = '') = (order_fen IS NULL)", name="ck_customs_declaration_sub_order"),
+        sa.CheckConstraint("call IN ('declare', 'amend', 'redeclare')", name="ck_customs_declaration_call"),
         sa.CheckConstraint(
             "customs IN ('GUANGZHOU_ZS', 'HANGZHOU_ZS', 'NINGBO', 'ZHENGZHOU_BS', 'CHONGQING', 'SHANGHAI_ZS', 'SHENZHEN', 'ZHENGZHOU_ZH_ZS', 'TIANJIN')",
             name="ck_customs_declaration_customs",

@@ -14,11 +14,13 @@ from kit.errors import Conflict, NotFound, Unprocessable, invalid
 from payments import cases
 from payments.models import Payment, PaymentState
 from payments.payouts import outcomes, pursuit
-from payments.payouts.customs_models import AGAIN, MOVES, OPEN, Customs, Declaration, DeclarationState
-from payments.wechatpay.customs import CustomsAnswer
+from payments.payouts.customs_models import AGAIN, MOVES, OPEN, Call, Customs, Declaration, DeclarationState
+from payments.trades import instant
+from payments.wechatpay.customs import CustomsAnswer, CustomsAsk
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
 
 JOB = "payments.customs"
+FAILED = frozenset({DeclarationState.FAIL, DeclarationState.EXCEPT})
 
 
 class DeclarationNotFound(NotFound):
@@ -46,9 +48,9 @@ class DeclaredTooMuch(Unprocessable):
 
 
 class NotDeclaredAgain(Conflict):
-    """Only what failed is declared again; this is {state}."""
+    """Only what customs has decided on is told once more; this is {state}."""
 
-    zh = "仅失败的申报可以重新申报，当前状态：{state}"
+    zh = "申报尚未结束，不能重新申报，当前状态：{state}"
 
 
 class SubOrder(msgspec.Struct, frozen=True):
@@ -64,6 +66,13 @@ class Wish(msgspec.Struct, frozen=True):
     merchant_customs_no: str
     duty_fen: int | None = None
     sub_order: SubOrder | None = None
+
+
+class Amendment(msgspec.Struct, frozen=True):
+    """What is told otherwise; `None`: as before."""
+
+    merchant_customs_no: str | None = None
+    duty_fen: int | None = None
 
 
 async def request(session: AsyncSession, payment: Payment, wish: Wish, *, by: str, at: datetime) -> Declaration:
@@ -86,6 +95,7 @@ async def request(session: AsyncSession, payment: Payment, wish: Wish, *, by: st
         "transport_fen": part.transport_fen if part else None,
         "product_fen": part.product_fen if part else None,
         "state": DeclarationState.REQUESTED,
+        "call": Call.DECLARE,
         "check_at": at + timedelta(seconds=20),
         "requested_by": by,
         "requested_at": at,
@@ -116,19 +126,24 @@ async def _check_part(session: AsyncSession, payment: Payment, customs: Customs,
         raise DeclaredTooMuch(left_fen=left_fen)
 
 
-async def again(session: AsyncSession, declaration_id: int, *, by: str, at: datetime) -> Declaration:
-    """Declare what failed once more. Raises `DeclarationNotFound` (404), `NotDeclaredAgain` (409)."""
+async def again(session: AsyncSession, declaration_id: int, wish: Amendment, *, by: str, at: datetime) -> Declaration:
+    """Tell customs once more: with other values after FAIL, else the same. Refused before: declared anew.
+
+    Raises `DeclarationNotFound` (404), `NotDeclaredAgain` (409), `InvalidInput` (400).
+    """
     row = await session.get(Declaration, declaration_id, with_for_update=True)
     if row is None:
         raise DeclarationNotFound
-    if row.state not in AGAIN:
+    call = AGAIN.get(DeclarationState(row.state))
+    if call is None:
         raise NotDeclaredAgain(state=row.state)
-    was_there = row.state != DeclarationState.REFUSED
+    if call == Call.REDECLARE and wish != Amendment():
+        raise invalid("merchantCustomsNo", "and dutyFen may change only after a failure")
+    row.merchant_customs_no = wish.merchant_customs_no or row.merchant_customs_no
+    row.duty_fen = row.duty_fen if wish.duty_fen is None else wish.duty_fen
     row.move(DeclarationState.REQUESTED, at)
+    row.call, row.turns, row.attempts = call, row.turns + 1, 0
     row.requested_by, row.requested_at = by, at
-    row.attempts = 0
-    if was_there:  # WeChat has it: it wants another call for the second time
-        row.turns += 1
     await jobs.enqueue(session, JOB, str(row.id))
     return row
 
@@ -158,31 +173,38 @@ async def pursue(db: Database, gateway: Gateway, clock: Clock, declaration_id: s
 
 
 async def _bring(gateway: Gateway, payment: Payment, row: Declaration, *, tried: bool) -> CustomsAnswer:
-    """What WeChat has of it; sent where it has nothing, and redeclared where that was asked for."""
-    assert payment.transaction_id is not None
+    """What WeChat has of it; sent where it has nothing, or nothing new of what is told once more."""
+    ask = _ask(payment, row)
+    send = {
+        Call.DECLARE: gateway.customs.declare,
+        Call.AMEND: gateway.customs.amend,
+        Call.REDECLARE: gateway.customs.redeclare,
+    }[Call(row.call)]
     if tried:
-        known = await gateway.customs.query(
-            out_trade_no=payment.out_trade_no, customs=row.customs, sub_order_no=row.sub_order_no or None
-        )
-        stale = row.state == DeclarationState.REQUESTED and row.turns > 1 and known is not None and known.failed
-        if known is not None and not stale:
+        known = await gateway.customs.query(ask.out_trade_no, ask.customs, ask.sub_order_no)
+        if known is not None and (row.state != DeclarationState.REQUESTED or _has_heard(known, row)):
             return known
-    if row.state == DeclarationState.REQUESTED and row.turns > 1:
-        return await gateway.customs.redeclare(
-            out_trade_no=payment.out_trade_no,
-            transaction_id=payment.transaction_id,
-            customs=row.customs,
-            merchant_customs_no=row.merchant_customs_no,
-            sub_order_no=row.sub_order_no or None,
-        )
-    return await gateway.customs.declare(
+    return await send(ask)
+
+
+def _has_heard(known: CustomsAnswer, row: Declaration) -> bool:
+    """Is this about our last telling? When in doubt it is told again, which is harmless."""
+    modified_at = instant(known.modify_time)
+    if row.call == Call.DECLARE:
+        return True
+    return modified_at is not None and row.modified_at is not None and modified_at > row.modified_at
+
+
+def _ask(payment: Payment, row: Declaration) -> CustomsAsk:
+    assert payment.transaction_id is not None
+    return CustomsAsk(
         out_trade_no=payment.out_trade_no,
         transaction_id=payment.transaction_id,
         customs=row.customs,
         merchant_customs_no=row.merchant_customs_no,
+        currency=payment.currency,
         duty_fen=row.duty_fen,
         sub_order_no=row.sub_order_no or None,
-        currency=payment.currency,
         order_fen=row.order_fen,
         transport_fen=row.transport_fen,
         product_fen=row.product_fen,
@@ -200,13 +222,14 @@ async def learn(session: AsyncSession, declaration_id: int, answer: CustomsAnswe
         await cases.note(session, "customs_mismatch", reference, at=at, payment_id=payment.id, facts=facts)
         return "customs_mismatch"
     known = DeclarationState(row.state)
+    row.modified_at = instant(answer.modify_time) or row.modified_at
     if target is known or target not in MOVES[known] or known not in OPEN:
         return "known"
     row.verify_department = answer.verify_department or row.verify_department
     row.verify_department_trade_id = answer.verify_department_trade_id or row.verify_department_trade_id
     row.explanation = answer.explanation
     row.move(target, at)
-    if target in AGAIN:
+    if target in FAILED:
         facts = {"explanation": answer.explanation, "turn": row.turns}
         await cases.note(
             session, f"customs_{target}", f"{reference}#{row.turns}", at=at, payment_id=payment.id, facts=facts

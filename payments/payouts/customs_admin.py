@@ -24,6 +24,7 @@ from kit.web.parameters import PathId, PathNo, QueryCursor, QueryLimit, bounded
 from payments.models import Payment
 from payments.payouts import customs, locking
 from payments.payouts.customs import (
+    Amendment,
     DeclarationNotFound,
     DeclaredAlready,
     DeclaredTooMuch,
@@ -122,20 +123,31 @@ async def declare_payment(
         return await idempotency.once(session, key, now, work, DeclarationRow)
 
 
+class AmendmentWish(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """After a failure other values may be told; else both stay unset."""
+
+    merchant_customs_no: CustomsNo | None = None
+    duty_fen: Fen | None = None
+
+
 @post(
     "/declarations/{declaration_id:str}/again",
     operation_id="declareAgain",
-    summary="Declare once more what failed",
+    summary="Tell customs once more",
     guards=[requires("payouts.create")],
-    responses=declared(*STAFF, DeclarationNotFound, NotDeclaredAgain),
+    responses=declared(*STAFF, *BODY, DeclarationNotFound, NotDeclaredAgain),
     status_code=200,
 )
 async def declare_again(
-    request: Req, declaration_id: PathId, db: NamedDependency[Database], clock: NamedDependency[Clock]
+    request: Req,
+    declaration_id: PathId,
+    data: JSONBody[AmendmentWish],
+    db: NamedDependency[Database],
+    clock: NamedDependency[Clock],
 ) -> DeclarationRow:
     by, now, which = actor_of(request).label, clock.now(), as_id(declaration_id)
     async with db.begin() as session:
-        row = await customs.again(session, which, by=by, at=now)
+        row = await customs.again(session, which, Amendment(data.merchant_customs_no, data.duty_fen), by=by, at=now)
         await audit.record(session, at=now, actor=by, action="declaration.again", subject=("declaration", which))
         return await _shown(session, row)
 

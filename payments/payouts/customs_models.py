@@ -1,7 +1,7 @@
 """What customs is told of a payment for goods from abroad.
 
-REQUESTED ─▶ PROCESSING ─▶ SUBMITTED ─▶ SUCCESS        FAIL, EXCEPT ─▶ REQUESTED (declared again)
-     └─▶ REFUSED     └─▶ UNDECLARED    └─▶ FAIL | EXCEPT
+REQUESTED ─▶ PROCESSING ─▶ SUBMITTED ─▶ SUCCESS | FAIL | EXCEPT        any end ─▶ REQUESTED (told once more)
+     └─▶ REFUSED     └─▶ UNDECLARED
 """
 
 from datetime import datetime
@@ -44,6 +44,16 @@ class DeclarationState(StrEnum):
     """Ours: WeChat will not take it."""
 
 
+class Call(StrEnum):
+    """By which of WeChat's calls it is told."""
+
+    DECLARE = "declare"
+    AMEND = "amend"
+    """After FAIL, with other values."""
+    REDECLARE = "redeclare"
+    """After SUCCESS or EXCEPT, the same once more: customs may have lost it."""
+
+
 _D = DeclarationState
 _HEARD = frozenset({_D.UNDECLARED, _D.PROCESSING, _D.SUBMITTED, _D.SUCCESS, _D.FAIL, _D.EXCEPT})
 MOVES: dict[DeclarationState, frozenset[DeclarationState]] = {
@@ -54,10 +64,11 @@ MOVES: dict[DeclarationState, frozenset[DeclarationState]] = {
     _D.FAIL: frozenset({_D.REQUESTED}),
     _D.EXCEPT: frozenset({_D.REQUESTED}),
     _D.REFUSED: frozenset({_D.REQUESTED}),
-    _D.SUCCESS: frozenset(),
+    _D.SUCCESS: frozenset({_D.REQUESTED}),
 }
 OPEN = frozenset({_D.REQUESTED, _D.UNDECLARED, _D.PROCESSING, _D.SUBMITTED})
-AGAIN = frozenset({_D.FAIL, _D.EXCEPT, _D.REFUSED})
+AGAIN = {_D.FAIL: Call.AMEND, _D.EXCEPT: Call.REDECLARE, _D.SUCCESS: Call.REDECLARE, _D.REFUSED: Call.DECLARE}
+"""What ended may be told once more, and how."""
 
 
 class Declaration(Pursued, Table):
@@ -67,6 +78,7 @@ class Declaration(Pursued, Table):
     __table_args__: Any = (
         one_of("state", DeclarationState),
         one_of("customs", Customs),
+        one_of("call", Call),
         UniqueConstraint("payment_id", "customs", "sub_order_no"),
         CheckConstraint("(sub_order_no = '') = (order_fen IS NULL)", name="sub_order"),
         CheckConstraint("order_fen = transport_fen + product_fen", name="sub_order_sum"),
@@ -90,6 +102,9 @@ class Declaration(Pursued, Table):
     transport_fen: Mapped[int | None]
     product_fen: Mapped[int | None]
     state: Mapped[str]
+    call: Mapped[str]
+    modified_at: Mapped[datetime | None]
+    """WeChat's `modify_time` of what we know: a later one says that it has heard of it once more."""
     verify_department: Mapped[str | None]
     verify_department_trade_id: Mapped[str | None]
     explanation: Mapped[str | None]
