@@ -11,7 +11,8 @@ from litestar.types import ControllerRouterHandler
 from sandbox.clock import on_the_wire
 from sandbox.control.combinations import list_combinations
 from sandbox.control.levers import NotHere, NotNow
-from sandbox.pay import payers, refund_objects, refunds
+from sandbox.pay import codepay, payers, refund_objects, refunds
+from sandbox.pay.book import CouponKind
 from sandbox.pay.combined import combinations, paying
 from sandbox.pay.refusals import Refusal
 from sandbox.world import World
@@ -20,13 +21,15 @@ PAGE = 200
 
 
 class Payer(msgspec.Struct, forbid_unknown_fields=True):
-    """Who pays; needed only where the order names nobody. A coupon makes the payer pay less.
+    """Who pays; needed only where the order names nobody. A coupon makes the payer pay less,
+    and the merchant receive less when it is NOCASH.
 
     ``raced``: confirmed just before the merchant closed the order, landing after it.
     """
 
     openid: str | None = None
     coupon_fen: int = 0
+    coupon_kind: CouponKind = "CASH"
     raced: bool = False
 
 
@@ -61,6 +64,9 @@ def _payments(world: World) -> list[ControllerRouterHandler]:
     @post("/_sandbox/payments/{out_trade_no:str}/cancel", status_code=200, summary="The buyer closes the sheet")
     async def cancel(out_trade_no: FromPath[str]) -> dict[str, Any]:
         try:
+            if codepay.is_one(world, out_trade_no):
+                codepay.tap_away(world, out_trade_no)
+                return {"out_trade_no": out_trade_no, "state": "PAYERROR", "cancelled": True}
             tap_away = paying.cancel if combinations.find(world, out_trade_no) else payers.cancel
             tap_away(world, out_trade_no)
         except payers.NoSuchPayment as why:
@@ -95,8 +101,10 @@ def _refunds(world: World) -> list[ControllerRouterHandler]:
 
 def list_payments(world: World, state: str | None, limit: int = PAGE) -> list[dict[str, Any]]:
     """Orders as the levers show them, the latest first."""
-    sql = """SELECT o.*, p.prepay_id, p.valid_until FROM orders o JOIN prepays p USING (out_trade_no)
-             WHERE p.rowid = (SELECT max(rowid) FROM prepays latest WHERE latest.out_trade_no = o.out_trade_no) AND (? IS NULL OR state = ?) AND NOT (? IS 'NOTPAY' AND closes_at <= ?)
+    sql = """SELECT o.*, p.prepay_id, coalesce(p.valid_until, o.expires_at) AS valid_until
+             FROM orders o LEFT JOIN prepays p USING (out_trade_no)
+             WHERE (p.rowid = (SELECT max(rowid) FROM prepays latest WHERE latest.out_trade_no = o.out_trade_no)
+                    OR o.trade_type = 'MICROPAY') AND (? IS NULL OR state = ?) AND NOT (? IS 'NOTPAY' AND closes_at <= ?)
              ORDER BY o.created_at DESC LIMIT ?"""
     single = [_payment(world, row) for row in world.db.rows(sql, state, state, state, world.clock.now(), limit)]
     combined = list_combinations(world, state, limit)
@@ -156,6 +164,9 @@ async def _payer(request: Request[Any, Any, Any]) -> Payer:
 
 def _pay(world: World, out_trade_no: str, prepay_id: str | None, payer: Payer) -> dict[str, Any]:
     try:
+        if codepay.is_one(world, out_trade_no):
+            coupon: Any = {"coupon_fen": payer.coupon_fen, "coupon_kind": payer.coupon_kind}
+            return codepay.enter_password(world, out_trade_no, **coupon)
         pay = paying.pay if combinations.find(world, out_trade_no) else payers.pay
         return pay(
             world,
@@ -163,6 +174,7 @@ def _pay(world: World, out_trade_no: str, prepay_id: str | None, payer: Payer) -
             openid=payer.openid,
             prepay_id=prepay_id,
             coupon_fen=payer.coupon_fen,
+            coupon_kind=payer.coupon_kind,
             raced=payer.raced,
         )
     except payers.NoSuchPayment as why:

@@ -16,9 +16,9 @@ Label = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
 class CodeWanted(msgspec.Struct, forbid_unknown_fields=True):
-    """``login`` as from ``wx.login``, ``phone`` as from the phone-number button."""
+    """``login`` as from ``wx.login``, ``phone`` as from the phone-number button, ``payment`` for a till to scan."""
 
-    kind: Literal["login", "phone"]
+    kind: Literal["login", "phone", "payment"]
     user: Label
 
 

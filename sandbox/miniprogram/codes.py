@@ -9,11 +9,16 @@ from sandbox.miniprogram.users import User
 from sandbox.world import World
 
 LIFE_S = 300
+SHOWN_S = 120
+"""How long a payment code that a telephone shows is good."""
 
 
 def mint(world: World, kind: str, user: User) -> str:
-    """A new code of ``login`` or ``phone``; they look different in reality as well."""
-    code = secrets.token_hex(32) if kind == "phone" else "0" + secrets.token_urlsafe(36).replace("_", "z")[:31]
+    """A new code of ``login``, ``phone`` or ``payment`` (18 digits); they look different in reality as well."""
+    if kind == "payment":
+        code = f"13{secrets.randbelow(10**16):016d}"
+    else:
+        code = secrets.token_hex(32) if kind == "phone" else "0" + secrets.token_urlsafe(36).replace("_", "z")[:31]
     facts: dict[str, Value] = {"code": code, "kind": kind, "openid": user.openid, "created_at": world.clock.now()}
     world.db.insert("codes", facts)
     return code

@@ -2,11 +2,12 @@
 
 import secrets
 import time
+from typing import Any
 
 from litestar.types import HTTPScope, Receive, Send
 
 from sandbox import sealing
-from sandbox.pay import gate, numbers, parties, routes
+from sandbox.pay import codepay, gate, numbers, parties, routes
 from sandbox.pay.exchange import LARGEST_BODY, Answer, Call, encode
 from sandbox.pay.refusals import Nowhere, Refusal
 from sandbox.world import World
@@ -31,11 +32,17 @@ def respond(world: World, call: Call) -> Answer:
         return Answer(nowhere.status, headers=(*COMMON, ("Content-Length", "0")))
     except Refusal as refusal:
         return _refused(refusal)
+    except codepay.UserPaying:
+        return _accepted(world, call, 202, {"code": "USERPAYING", "message": "需要用户输入支付密码"})
     if content is None:
         return Answer(204, headers=_signed(world, call, b""))
+    return _accepted(world, call, 200, content)
+
+
+def _accepted(world: World, call: Call, status: int, content: dict[str, Any]) -> Answer:
     body = encode(content)
     length = ("Content-Length", str(len(body)))
-    return Answer(200, body, (JSON, length, *_signed(world, call, body)))
+    return Answer(status, body, (JSON, length, *_signed(world, call, body)))
 
 
 def _refused(refusal: Refusal) -> Answer:

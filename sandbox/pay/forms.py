@@ -120,6 +120,51 @@ ORDERS = {
     "MWEB": _order({"scene_info": _H5_SCENE}, {"payer": _UNNAMED_PAYER}),
 }
 
+CODE_PAY = Record(
+    "请求体",
+    required={
+        **{
+            name: ORDERS["NATIVE"].required[name]
+            for name in ("appid", "mchid", "description", "out_trade_no", "amount")
+        },
+        "payer": Record(
+            "支付者信息",
+            required={"auth_code": Text("付款码", 18, 18, r"1[0-5][0-9]{16}")},
+        ),
+        "scene_info": Record(
+            "场景信息",
+            required={
+                "store_info": Record(
+                    "商户门店信息", optional={"id": Text("门店编号", 32), "out_id": Text("商家自定义编码", 32)}
+                )
+            },
+            optional={"device_id": Text("商户端设备号", 32, 0), "device_ip": replace(ADDRESS, label="商户端设备IP")},
+        ),
+    },
+    optional={
+        **{name: ORDERS["NATIVE"].optional[name] for name in ("attach", "goods_tag", "support_fapiao", "settle_info")},
+        "detail": Record(
+            "优惠功能",
+            optional={
+                **{name: DETAIL.optional[name] for name in ("cost_price", "invoice_id")},
+                "goods_detail": Many(
+                    "单品列表",
+                    replace(
+                        GOODS,
+                        optional={
+                            "wxpay_goods_id": Text("微信支付商品编码", 32),
+                            "goods_name": Text("商品名称", 256),
+                        },
+                    ),
+                    6144,
+                ),
+            },
+        ),
+    },
+)
+"""The payer's code instead of an openid; no ``notify_url`` and no ``time_expire``: the answer is the outcome."""
+
+REVERSE = Record("请求体", required={"appid": APPID, "mchid": MCHID})
 CLOSE = Record("请求体", required={"mchid": MCHID})
 
 REFUND = Record(

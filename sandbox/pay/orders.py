@@ -1,6 +1,6 @@
 """Orders until they are paid: made, asked for again, looked up, closed.
 
-NOTPAY → SUCCESS → REFUND        NOTPAY → CLOSED
+NOTPAY → SUCCESS → REFUND        NOTPAY → CLOSED        (payments by code: :mod:`codepay`)
 """
 
 import json
@@ -78,6 +78,8 @@ def close(world: World, out_trade_no: str) -> None:
         order = find_single(world, out_trade_no)
         if order is None:
             raise refusals.order_unknown()
+        if order["trade_type"] == "MICROPAY":
+            raise refusals.invalid("付款码支付订单不支持关单，请使用撤销接口", number=268449641)
         if order["state"] in {"SUCCESS", "REFUND"}:
             raise refusals.order_paid()
         sql = "UPDATE orders SET state = 'CLOSED', closed_at = ? WHERE out_trade_no = ? AND state = 'NOTPAY'"

@@ -5,7 +5,7 @@ import sqlite3
 from typing import Any
 
 from sandbox.clock import on_the_wire
-from sandbox.pay import orders, parties
+from sandbox.pay import book, orders, parties
 from sandbox.world import World
 
 RECEIVED_BY = "支付用户零钱"
@@ -20,26 +20,27 @@ def view(world: World, refund: sqlite3.Row) -> dict[str, Any]:
         "out_refund_no": refund["out_refund_no"],
         "transaction_id": order["transaction_id"],
         "out_trade_no": refund["out_trade_no"],
-        "channel": "ORIGINAL",
-        "user_received_account": RECEIVED_BY,
+        "channel": refund["channel"],
+        "user_received_account": refund["received_by"] or RECEIVED_BY,
         "create_time": on_the_wire(refund["created_at"]),
         "status": refund["status"],
         "funds_account": refund["funds_account"],
         "amount": _amount(order, refund)
         | {
             "from": json.loads(refund["body"])["amount"].get("from", []),
-            "settlement_total": order["total"],
-            "settlement_refund": refund["amount"],
+            "settlement_total": book.settlement_fen(order),
+            "settlement_refund": book.refunded_fen(refund, order),
             "discount_refund": refund["coupon"],
             "currency": "CNY",
-            "refund_fee": 0,
+            "refund_fee": refund["fee"],
         },
     }
     if refund["status"] == "SUCCESS":
         content["success_time"] = on_the_wire(refund["done_at"])
     if refund["coupon"]:
+        kind = "COUPON" if order["coupon_kind"] == "CASH" else "DISCOUNT"
         share = {"amount": order["coupon"], "refund_amount": refund["coupon"]}
-        content["promotion_detail"] = [{"promotion_id": "109519", "scope": "GLOBAL", "type": "COUPON", **share}]
+        content["promotion_detail"] = [{"promotion_id": "109519", "scope": "GLOBAL", "type": kind, **share}]
     return content
 
 
@@ -63,7 +64,7 @@ def told(world: World, refund: sqlite3.Row) -> dict[str, Any]:
         "out_refund_no": refund["out_refund_no"],
         "refund_id": refund["refund_id"],
         "refund_status": refund["status"],
-        "user_received_account": RECEIVED_BY,
+        "user_received_account": refund["received_by"] or RECEIVED_BY,
         "amount": _amount(order, refund),
     }
     if refund["status"] == "SUCCESS":

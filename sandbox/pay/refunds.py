@@ -9,9 +9,9 @@ from typing import Any
 
 from sandbox.miniprogram import users
 from sandbox.notices import outbox
-from sandbox.pay import numbers, orders, parties, refusals
+from sandbox.pay import book, numbers, orders, parties, refusals
 from sandbox.pay.refund_objects import told, view
-from sandbox.pay.refunding import check_rules, coupon_share
+from sandbox.pay.refunding import check_rules, coupon_share, fee_share, net_fen
 from sandbox.world import World
 
 MOVES = {
@@ -38,7 +38,7 @@ def request(world: World, body: dict[str, Any]) -> dict[str, Any]:
             return view(world, known)
         order = _order(world, body)
         check_rules(world, order, body)
-        refund = _accept(world, order, body)
+        refund = accept(world, order, body)
     world.changed.set()
     return view(world, refund)
 
@@ -66,6 +66,9 @@ def apply_abnormal(world: World, refund_id: str, body: dict[str, Any]) -> dict[s
         if refund["status"] != "ABNORMAL":
             raise refusals.invalid("退款单状态非退款异常，不能发起异常退款")
         again = _settle(world, body["out_refund_no"], "PROCESSING")
+        sql = "UPDATE refunds SET channel = 'OTHER_BANKCARD', received_by = ? WHERE out_refund_no = ?"
+        world.db.write(sql, _card(body), body["out_refund_no"])
+        again = find(world, body["out_refund_no"]) or again
     world.changed.set()
     return view(world, again)
 
@@ -95,6 +98,11 @@ def move(world: World, out_refund_no: str, status: str) -> dict[str, Any]:
     return view(world, moved)
 
 
+def _card(body: dict[str, Any]) -> str:
+    """Where the money of an abnormal refund goes."""
+    return f"{body['bank_type']}银行卡" if body["type"] == "USER_BANK_CARD" else "商户银行卡"
+
+
 def _check_sub(world: World, body: dict[str, Any]) -> None:
     """A partner names the sub-merchant, who must have let him refund."""
     parties.check_sub(world, body)
@@ -116,9 +124,13 @@ def _order(world: World, body: dict[str, Any]) -> sqlite3.Row:
     return order
 
 
-def _accept(world: World, order: sqlite3.Row, body: dict[str, Any]) -> sqlite3.Row:
+def accept(
+    world: World, order: sqlite3.Row, body: dict[str, Any], *, origin: str = "API", state: str = "REFUND"
+) -> sqlite3.Row:
+    """Take the refund on and hold its money; in the caller's transaction, who has looked whether it may be."""
     now = world.clock.now()
     amount = body["amount"]["refund"]
+    coupon, fee = coupon_share(world, order, amount), fee_share(world, order, amount)
     world.db.insert(
         "refunds",
         {
@@ -129,25 +141,20 @@ def _accept(world: World, order: sqlite3.Row, body: dict[str, Any]) -> sqlite3.R
             "notify_url": body.get("notify_url"),
             "reason": body.get("reason"),
             "amount": amount,
-            "coupon": coupon_share(world, order, amount),
+            "coupon": coupon,
+            "fee": fee,
+            "origin": origin,
             "funds_account": body.get("funds_account", "UNSETTLED"),
             "status": "PROCESSING",
             "created_at": now,
             "settle_at": now + world.knobs.refund_delay_s,
         },
     )
-    world.db.write("UPDATE orders SET state = 'REFUND' WHERE out_trade_no = ?", order["out_trade_no"])
-    _spend(world, amount)
+    world.db.write("UPDATE orders SET state = ? WHERE out_trade_no = ?", state, order["out_trade_no"])
+    book.hold(world, net_fen(order, amount, coupon, fee))
     accepted = find(world, body["out_refund_no"])
     assert accepted is not None
     return accepted
-
-
-def _spend(world: World, fen: int) -> None:
-    """Take from the merchant's balance, or give back when negative; an unlimited one stays so."""
-    if world.knobs.balance_fen is not None:
-        world.knobs.balance_fen -= fen
-        world.keep_knobs()
 
 
 def _settle(world: World, out_refund_no: str, status: str) -> sqlite3.Row:
@@ -159,8 +166,12 @@ def _settle(world: World, out_refund_no: str, status: str) -> sqlite3.Row:
     world.db.write(sql, status, settle_at, done_at, out_refund_no)
     refund = find(world, out_refund_no)
     assert refund is not None
+    order = orders.find(world, refund["out_trade_no"])
+    assert order is not None
     if status == "CLOSED":
-        _spend(world, -refund["amount"])
+        book.hold(world, -net_fen(order, refund["amount"], refund["coupon"], refund["fee"]))
+    elif status == "SUCCESS":
+        book.give_back(world, refund, order)
     if status in SUMMARIES and refund["notify_url"]:
         outbox.post(
             world,

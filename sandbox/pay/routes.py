@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import unquote
 
-from sandbox.pay import certificates, echo, forms, orders, parties, refunds
+from sandbox.pay import certificates, codepay, echo, forms, orders, parties, refunds
 from sandbox.pay.combined import routes as combined
 from sandbox.pay.exchange import Call
 from sandbox.pay.partner import routes as partner
@@ -42,6 +42,13 @@ ROUTES = [
     Route("POST", "/v3/pay/transactions/app", _prepay_id("APP"), forms.ORDERS["APP"], sealed=_IDENTITY),
     Route("POST", "/v3/pay/transactions/native", _native, forms.ORDERS["NATIVE"], sealed=_IDENTITY),
     Route("POST", "/v3/pay/transactions/h5", _h5, forms.ORDERS["MWEB"], sealed=_IDENTITY),
+    Route("POST", "/v3/pay/transactions/codepay", lambda world, call: codepay.pay(world, call.json), forms.CODE_PAY),
+    Route(
+        "POST",
+        "/v3/pay/transactions/out-trade-no/{out_trade_no}/reverse",
+        lambda world, call: codepay.reverse(world, call.params["out_trade_no"], call.json),
+        forms.REVERSE,
+    ),
     Route(
         "GET",
         "/v3/pay/transactions/id/{transaction_id}",

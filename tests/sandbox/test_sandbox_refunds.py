@@ -39,7 +39,7 @@ def test_a_refund_is_processing_first_and_done_a_second_later(box) -> None:
         "settlement_refund": 1000,
         "discount_refund": 0,
         "currency": "CNY",
-        "refund_fee": 0,
+        "refund_fee": 6,
     }
     done = settled(box, accepted["out_refund_no"])
     assert done["status"] == "SUCCESS"
@@ -145,10 +145,10 @@ def test_within_a_year(box) -> None:
 def test_an_empty_balance_and_the_same_number_after_topping_up(box) -> None:
     order = box.paid()
     form = box.refund_form(order, 1000)
-    box.lever("merchant/balance", {"fen": 999})
+    box.lever("merchant/balance", {"fen": 993})
     assert code(box.pay_api("POST", REFUNDS, form)) == (403, "NOT_ENOUGH")
     assert box.pay_api("GET", f"{REFUNDS}/{form['out_refund_no']}").status_code == 404
-    box.lever("merchant/balance", {"fen": 1000})
+    box.lever("merchant/balance", {"fen": 994})  # six fen of the fee come back with it
     assert box.pay_api("POST", REFUNDS, form).status_code == 200
     assert box.look("settings")["balance_fen"] == 0
     box.lever("merchant/balance", {"fen": None})

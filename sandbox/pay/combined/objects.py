@@ -47,5 +47,5 @@ def _part(world: World, order: sqlite3.Row) -> dict[str, Any]:
         "success_time": on_the_wire(order["paid_at"]),
     }
     if order["coupon"]:
-        content["promotion_detail"] = [coupon(order["coupon"])]
+        content["promotion_detail"] = [coupon(order["coupon"], order["coupon_kind"])]
     return content

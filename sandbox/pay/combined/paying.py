@@ -5,6 +5,7 @@ from typing import Any
 
 from sandbox.notices import outbox
 from sandbox.pay import payers
+from sandbox.pay.book import CouponKind
 from sandbox.pay.combined import combinations
 from sandbox.pay.combined.objects import view
 from sandbox.pay.payers import CannotPay, NoSuchPayment
@@ -24,6 +25,7 @@ def pay(
     openid: str | None = None,
     prepay_id: str | None = None,
     coupon_fen: int = 0,
+    coupon_kind: CouponKind = "CASH",
     raced: bool = False,
 ) -> dict[str, Any]:
     """Pay every sub-order and write the one notice in the same transaction; answers the combination.
@@ -42,7 +44,7 @@ def pay(
             _check_prepay(world, combine_out_trade_no, prepay_id)
         payer = payers.who_pays(world, combination["openid"], openid)
         for part, share in zip(parts, _shares([part["total"] for part in parts], coupon_fen), strict=True):
-            payers.receive(world, part["out_trade_no"], payer, share)
+            payers.receive(world, part["out_trade_no"], payer, share, coupon_kind)
         content = view(world, combination, combinations.parts(world, combine_out_trade_no))
         outbox.post(
             world,
