@@ -66,6 +66,8 @@ async def _set_out(session: AsyncSession, out_refund_no: str, now: datetime) -> 
     if not await gate.ready(session, payment, now):
         wait(refund, RefundWait.SHARES, until=now + _SHARES_LOOK, now=now)
         return None
+    if refund.waiting_for != RefundWait.NOT_ENOUGH:  # that one lasts until WeChat takes the refund
+        refund.waiting_for = refund.waiting_since = None
     refund.attempts += 1
     refund.sent_at = now
     refund.check_at = now + _SILENCE

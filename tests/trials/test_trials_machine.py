@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kit.errors import Conflict, Unprocessable
+from payments import policy, refunds
 from payments.asking import WeChatPayUnknown
+from payments.policy import Policy
 from payments.wechatpay.gateway import Refused, Unknown
 from shop.aftersales import refunding
 from shop.aftersales.claims import Claim
@@ -29,6 +31,8 @@ STEP = st.one_of(
     st.tuples(st.just("place"), st.integers(1, 3)),
     st.tuples(st.sampled_from(["prepay", "pay", "cancel", "ship", "confirm", "ask", "race"]), WHICH),
     st.tuples(st.just("refund"), WHICH, st.integers(1, 3)),
+    st.tuples(st.sampled_from(["money", "portal"]), WHICH, st.integers(1, 1500)),
+    st.tuples(st.just("decide"), st.booleans()),
     st.tuples(st.sampled_from(["deliver", "double", "drop"]), st.just(0)),
     st.tuples(st.just("skip"), st.sampled_from([10, 70, 1900])),
     st.tuples(st.sampled_from(["sweep", "work"]), st.just(0)),
@@ -45,9 +49,10 @@ class Machine:
         self.shop, self.buyer, self.sku = shop, buyer, sku
         self.orders: list[str] = []
         self.delivered: list[Letter] = []
+        self.by_hand: list[str] = []
 
     async def step(self, what: str, *given_values: Any) -> None:
-        if what in {"prepay", "pay", "race", "cancel", "ship", "confirm", "ask", "refund"}:
+        if what in {"prepay", "pay", "race", "cancel", "ship", "confirm", "ask", "refund", "money", "portal"}:
             if not self.orders:
                 return
             given_values = (self.orders[given_values[0] % len(self.orders)], *given_values[1:])
@@ -94,6 +99,38 @@ class Machine:
         at = self.shop.world.clock.now()
         await self._staff(lambda s: refunding.request(s, no, claims, at=at, **given_back))
 
+    async def do_money(self, no: str, amount_fen: int) -> None:
+        """A plain amount; above the limit it waits."""
+        wish = {"freight_fen": 0, "amount_fen": amount_fen, "reason": "补偿", "restock": None, "by": "staff:1"}
+        at = self.shop.world.clock.now()
+        await self._staff(lambda s: refunding.request(s, no, [], at=at, **wish))
+
+    async def do_portal(self, no: str, amount_fen: int) -> None:
+        """Somebody refunds in the merchant portal, without us."""
+        paid = await self.shop.sql.fetchrow("SELECT out_trade_no, amount_fen FROM payment WHERE payable = $1", no)
+        if paid is None:
+            return
+        number = f"503{len(self.by_hand)}{paid['out_trade_no']}"
+        with suppress(Refused, Unknown):
+            self.by_hand.append(number)
+            await self.shop.worker.gateway.refund(
+                out_refund_no=number,
+                out_trade_no=paid["out_trade_no"],
+                amount_fen=amount_fen,
+                total_fen=paid["amount_fen"],
+                reason="x",
+            )
+
+    async def do_decide(self, approved: bool) -> None:
+        """The second person looks at what waits."""
+        waiting = await self.shop.sql.fetch("SELECT out_refund_no FROM refund WHERE state = 'waiting'")
+        told = {"by": "staff:2", "at": self.shop.world.clock.now()}
+        for number in [row["out_refund_no"] for row in waiting]:
+            if approved:
+                await self._staff(lambda s, number=number: refunds.approve(s, number, **told))
+            else:
+                await self._staff(lambda s, number=number: refunds.reject(s, self.shop.worker.payee, number, **told))
+
     async def _staff(self, act: Any) -> None:
         with suppress(Conflict, Unprocessable):
             async with self.shop.db.begin() as session:
@@ -136,13 +173,16 @@ class Machine:
     async def rest(self) -> None:
         """The world heals and time passes: every order is paid or cancelled, every promised refund ended."""
         self.shop.world.heal()
-        for seconds in (1900, 700, 700, 700):
+        await self.do_decide(approved=True)
+        for seconds in (1900, *[700] * (12 if self.by_hand else 5)):  # refunds that collide are refused seven times
             self.shop.world.skip(seconds=seconds)
+            for number in self.by_hand:  # its news may be lost: then the bill names it, or a person
+                await self.shop.worker.follow_refund(number)
             await self.do_sweep()
             await self.do_work()
         states = {row["no"]: row["state"] for row in await self.shop.sql.fetch("SELECT no, state FROM orders")}
         assert not {"unpaid", "closing"} & {states[no] for no in self.orders}
-        under_way = "SELECT count(*) FROM refund WHERE state NOT IN ('succeeded', 'closed', 'refused')"
+        under_way = "SELECT count(*) FROM refund WHERE state NOT IN ('succeeded', 'closed', 'refused', 'rejected')"
         assert await self.shop.sql.fetchval(under_way) == 0
         assert await self.shop.broken() == {}
 
@@ -154,6 +194,8 @@ def _fine(answer: httpx.Response) -> None:
 @pytest.fixture
 async def stage(shop: Shop) -> tuple[Shop, int]:
     (sku,) = await shop.stocked(5000)
+    async with shop.db.begin() as session:
+        await policy.replace(session, Policy(refund_approval_above_fen=1200), by="staff:1", at=shop.world.clock.now())
     return shop, sku
 
 
