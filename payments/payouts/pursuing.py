@@ -12,6 +12,7 @@ from kit.clock import Clock
 from kit.database import Database, DatabaseUnavailable
 from payments.payouts import (
     customs,
+    customs_pursuit,
     receivers,
     return_pursuit,
     returning,
@@ -30,7 +31,7 @@ NOUNS: tuple[tuple[str, Callable[..., Awaitable[list[str]]], Pursue], ...] = (
     (receivers.JOB, receivers.due, receivers.pursue),
     (sharing.JOB, sharing.due, sharing_pursuit.pursue),
     (returning.JOB, returning.due, return_pursuit.pursue),
-    (customs.JOB, customs.due, customs.pursue),
+    (customs.JOB, customs.due, customs_pursuit.pursue),
 )
 
 

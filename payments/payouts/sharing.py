@@ -126,21 +126,22 @@ async def request(
     share = (await session.execute(statement.returning(Share))).scalar_one_or_none()
     if share is None:
         raise ShareCauseUsed(out_order_no=await session.scalar(select(Share.out_order_no).where(Share.cause == cause)))
-    session.add_all(
-        SharePart(
-            share_id=share.id,
-            n=n,
-            receiver_id=claim.receiver_id,
-            amount_fen=claim.amount_fen,
-            description=claim.description,
-            state=PartState.PENDING,
-        )
-        for n, claim in enumerate(claims, 1)
-    )
+    session.add_all(_part(share, n, claim) for n, claim in enumerate(claims, 1))
     payment.shared_fen += amount_fen
     await session.flush()
     await jobs.enqueue(session, JOB, share.out_order_no)
     return share
+
+
+def _part(share: Share, n: int, claim: Claim) -> SharePart:
+    return SharePart(
+        share_id=share.id,
+        n=n,
+        receiver_id=claim.receiver_id,
+        amount_fen=claim.amount_fen,
+        description=claim.description,
+        state=PartState.PENDING,
+    )
 
 
 async def _check_time(session: AsyncSession, payment: Payment, at: datetime) -> None:
