@@ -20,6 +20,7 @@ import payments.payouts.admin
 import payments.policy_admin
 import payments.reconciliation.admin
 import payments.refund_admin
+import payments.refund_repair_admin
 import payments.watch
 import shop.aftersales.admin
 import shop.aftersales.controllers
@@ -102,6 +103,7 @@ def _admin_routes() -> list[Any]:
         *catalog.admin.ROUTES,
         *payments.admin.ROUTES,
         *payments.refund_admin.ROUTES,
+        *payments.refund_repair_admin.ROUTES,
         *payments.exception_admin.ROUTES,
         *payments.policy_admin.ROUTES,
         *payments.reconciliation.admin.ROUTES,
