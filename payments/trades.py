@@ -1,6 +1,7 @@
 """What WeChat Pay says of a payment or a refund, read from a verified notification or a signed answer.
 
-Unknown members are ignored; what is absent is absent, not null (WeChat Pay v3, "transaction" object).
+Unknown members are ignored; what is absent is absent, not null (WeChat Pay v3, "transaction" object). Partners, overseas
+merchants and sub-orders of a combination spell some members otherwise: all of them are read into the same names.
 """
 
 from datetime import datetime, timedelta, timezone
@@ -8,15 +9,21 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import force_setattr, replace
 
 PAID_STATES = frozenset({"SUCCESS", "REFUND"})
 """REFUND: paid, and a refund was accepted since, also a partial one."""
 DEAD_STATES = frozenset({"CLOSED", "REVOKED", "PAYERROR"})
+"""REVOKED, PAYERROR: of a payment code at the counter."""
+USERPAYING = "USERPAYING"
+"""The payer at the counter types the password: ask again."""
 
 Word = Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*$(?!\n)")]
 """A number, a code or a state: what may stand in our tables as it came."""
 Fen = Annotated[int, Meta(ge=1, le=2**53)]
 Share = Annotated[int, Meta(ge=0, le=2**53)]
+Line = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00]*$(?!\n)")]
+"""Words of ours that come back, or words for people."""
 _BEIJING = timezone(timedelta(hours=8))
 
 
@@ -32,27 +39,91 @@ def instant(value: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=_BEIJING)
 
 
-class Amount(msgspec.Struct, frozen=True):
-    total: Fen
+class ExchangeRate(msgspec.Struct, frozen=True):
+    """Overseas: the rate times 10^8, SETTLEMENT_RATE or USERPAYMENT_RATE."""
+
+    type: Word | None = None
+    rate: int | None = None
+
+
+class Amount(msgspec.Struct, frozen=True, kw_only=True):
+    """Of `total` the payer paid `payer_total`; coupons the rest. A sub-order calls them otherwise."""
+
+    total: Share = 0
     currency: Word | None = None
     """`CNY` when it is not said."""
+    payer_total: Share | None = None
+    payer_currency: Word | None = None
+    total_amount: Share | None = None
+    payer_amount: Share | None = None
+    exchange_rate: ExchangeRate | None = None
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "total", self.total or self.total_amount or 0)
+        if not self.total:
+            raise ValueError("an amount of nothing")
+        if self.payer_total is None:
+            force_setattr(self, "payer_total", self.payer_amount)
 
 
 class Payer(msgspec.Struct, frozen=True):
+    """`openid` is of the app in which was paid."""
+
     openid: str | None = None
+    sp_openid: str | None = None
+    sub_openid: str | None = None
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "openid", self.openid or self.sub_openid or self.sp_openid)
+
+
+class Promotion(msgspec.Struct, frozen=True, kw_only=True):
+    """A coupon. CASH and COUPON are prefunded: we get the whole amount. NOCASH and DISCOUNT: we get less."""
+
+    coupon_id: Word | None = None
+    promotion_id: Word | None = None
+    scope: Word | None = None
+    type: Word | None = None
+    amount: Share = 0
+    wechatpay_contribute: Share | None = None
+    merchant_contribute: Share | None = None
+    other_contribute: Share | None = None
+
+    @property
+    def is_prefunded(self) -> bool:
+        return self.type not in {"NOCASH", "DISCOUNT"}
 
 
 class Trade(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction, of `GET /v3/pay/transactions/…` and of `TRANSACTION.SUCCESS`."""
+    """A transaction, of a query, of `TRANSACTION.SUCCESS`, or of a combination.
+
+    `mchid` is who signs (a partner's `sp_mchid`); `appid` is the app in which was paid.
+    """
 
     out_trade_no: Word
     trade_state: Word
     mchid: Word | None = None
     appid: Word | None = None
+    sub_mchid: Word | None = None
     transaction_id: Word | None = None
+    trade_type: Word | None = None
+    trade_state_desc: Line | None = None
+    bank_type: Word | None = None
+    attach: Line | None = None
     success_time: str | None = None
     payer: Payer | None = None
     amount: Amount | None = None
+    promotion_detail: list[Promotion] = []
+    sp_mchid: Word | None = None
+    sp_appid: Word | None = None
+    sub_appid: Word | None = None
+    id: Word | None = None
+    """Overseas: the `transaction_id`."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "mchid", self.mchid or self.sp_mchid)
+        force_setattr(self, "appid", self.appid or self.sub_appid or self.sp_appid)
+        force_setattr(self, "transaction_id", self.transaction_id or self.id)
 
     @property
     def paid(self) -> bool:
@@ -64,30 +135,72 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
         return self.trade_state in DEAD_STATES
 
 
+class CombinedTrade(msgspec.Struct, frozen=True, kw_only=True):
+    """A combination, of a query or of a notification: one payer, several sub-orders."""
+
+    combine_out_trade_no: Word
+    sub_orders: list[Trade]
+    combine_appid: Word | None = None
+    combine_mchid: Word | None = None
+    combine_payer_info: Payer | None = None
+
+    @property
+    def trades(self) -> list[Trade]:
+        """Each sub-order as a trade of its own, with the payer and the app of the whole."""
+        return [
+            replace(
+                trade,
+                appid=trade.appid or self.combine_appid,
+                mchid=trade.mchid or self.combine_mchid,
+                payer=trade.payer or self.combine_payer_info,
+            )
+            for trade in self.sub_orders
+        ]
+
+
 class RefundAmount(msgspec.Struct, frozen=True):
-    """Of `refund` the payer gets `payer_refund`; the rest goes back into coupons. `settlement_refund`: what we lose."""
+    """Of `refund` the payer gets `payer_refund`; the rest goes back into coupons. `settlement_refund`: what we lose.
+
+    `refund_fee`: the fee that comes back to us.
+    """
 
     refund: Fen
+    total: Fen | None = None
+    currency: Word | None = None
     payer_refund: Share | None = None
     discount_refund: Share | None = None
     settlement_refund: Share | None = None
+    refund_fee: Share | None = None
 
 
 class RefundTrade(msgspec.Struct, frozen=True, kw_only=True):
-    """A refund. Answers call its state `status`, notifications `refund_status`: `state` is either."""
+    """A refund. Answers call its state `status`, notifications `refund_status`: `state` is either.
+
+    Overseas the closed state is `REFUNDCLOSE` and the number `id`: `state` and `refund_id` are as everywhere.
+    """
 
     out_refund_no: Word
     refund_id: Word | None = None
     out_trade_no: Word | None = None
     transaction_id: Word | None = None
     mchid: Word | None = None
+    sp_mchid: Word | None = None
+    sub_mchid: Word | None = None
     status: Word | None = None
     refund_status: Word | None = None
+    channel: Word | None = None
+    create_time: str | None = None
     success_time: str | None = None
     user_received_account: Annotated[str, Meta(max_length=64, pattern=r"^[^\x00]*$(?!\n)")] | None = None
     """In words, for the payer."""
     amount: RefundAmount | None = None
+    id: Word | None = None
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "refund_id", self.refund_id or self.id)
+        force_setattr(self, "mchid", self.mchid or self.sp_mchid)
 
     @property
     def state(self) -> str:
-        return self.refund_status or self.status or ""
+        said = self.refund_status or self.status or ""
+        return "CLOSED" if said == "REFUNDCLOSE" else said

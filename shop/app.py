@@ -41,8 +41,10 @@ from kit.http import outside_client
 from kit.web import docs, failed_jobs, health, problems
 from kit.web.request import MAX_BODY_BYTES, StrictRequest
 from kit.web.traffic import Traffic
+from payments.wechatpay.connection import Connection
 from payments.wechatpay.gateway import Gateway
 from payments.wechatpay.keyring import Keyring
+from payments.wechatpay.merchant import Merchant
 from shop.admin import router as admin_router
 from shop.admin.passwords import Passwords
 from shop.members.edge import signed_in
@@ -148,19 +150,17 @@ class ShopPayee:
 def gateway_of(settings: Settings) -> Gateway:
     """WeChat Pay, as the settings name it. The key mode decides by which keys it is believed."""
     pay = settings.pay
-    keyring = Keyring(pay.apiv3_key, public_key=pay.public_key, public_key_id=pay.public_key_id)
-    return Gateway(
-        url=pay.url,
-        mchid=pay.mch_id,
-        appid=settings.wechat.app_id,
-        cert_serial=pay.cert_serial,
-        private_key=pay.private_key,
-        apiv3_key=pay.apiv3_key,
-        keyring=keyring,
-        notify_url=f"{settings.public_url}/wechat/pay/notify",
+    keyring = Keyring(
+        pay.apiv3_key,
         public_key=pay.public_key,
         public_key_id=pay.public_key_id,
+        uses_certificates=pay.key_mode != "public_key",
     )
+    connection = Connection(
+        url=pay.url, mchid=pay.mch_id, cert_serial=pay.cert_serial, private_key=pay.private_key, keyring=keyring
+    )
+    merchant = Merchant(mchid=pay.mch_id, appid=settings.wechat.app_id)
+    return Gateway(connection, merchant, f"{settings.public_url}/wechat/pay/notify")
 
 
 async def keep_keys_fresh(settings: Settings, gateway: Gateway) -> None:

@@ -1,96 +1,118 @@
-"""Bills: applied for, then downloaded from an address that lives five minutes.
-
-The download is asked for with a signature like any call, and comes without one: only the SHA-1 of its uncompressed bytes,
-announced by the signed ticket, vouches for it. It may be packed by the file, by the transport, or not at all.
-"""
+"""Bills of a day: applied for, then streamed, unpacked in bounded memory (WeChat Pay v3, 账单)."""
 
 import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from datetime import date
-from urllib.parse import urlsplit
+from urllib.parse import urlencode
 
-import httpx
 import msgspec
 
-from payments.wechatpay.calling import Caller
-from payments.wechatpay.gateway import Unknown
+from payments.trades import Word
+from payments.wechatpay.answers import Unknown, read
+from payments.wechatpay.speaker import Speaker
 
-_PATH = "/v3/billdownload/file"
+MAX_BYTES = 4 * 1024**3
+"""Of text, unpacked: beyond it, no bill of a day is believed."""
+_PIECE = 1 << 16
 _GZIP = b"\x1f\x8b"
-_PIECE_BYTES = 256 * 1024
+_BILL_TYPES = frozenset({"ALL", "SUCCESS", "REFUND", "RECHARGE_REFUND", "ALL_SPECIAL", "SUC_SPECIAL", "REF_SPECIAL"})
+_ACCOUNTS = frozenset({"BASIC", "OPERATION", "FEES"})
 
 
 class BillTicket(msgspec.Struct, frozen=True):
-    hash_type: str
-    hash_value: str
-    """Of the uncompressed bytes."""
+    """Where a bill can be had for five minutes, and the hash of its bytes, *unpacked*."""
+
+    hash_type: Word
+    hash_value: Word
     download_url: str
 
 
-OpenSigned = Callable[[str], AbstractAsyncContextManager[httpx.Response]]
-"""GET a path with its query, signed; the answer's body is not read yet."""
-
-
-class Bills:
-    def __init__(self, caller: Caller, open_signed: OpenSigned) -> None:
-        self._caller = caller
-        self._open = open_signed
+class Bills(Speaker):
+    """What WeChat says that happened on a day in Beijing."""
 
     async def apply_trade(self, day: date, bill_type: str = "ALL") -> BillTicket:
-        """`GET /v3/bill/tradebill`. Raises `Refused` (`STATEMENTCREATING`, `NOSTATEMENTEXIST`, …) or `Unknown`."""
-        return await self._apply(f"/v3/bill/tradebill?bill_date={day.isoformat()}&bill_type={bill_type}&tar_type=GZIP")
+        """`GET /v3/bill/tradebill`. Raises `Refused` (NOSTATEMENTEXIST, STATEMENTCREATING, …), `Unknown`."""
+        if bill_type not in _BILL_TYPES:
+            raise ValueError(f"bill_type must be one of {', '.join(sorted(_BILL_TYPES))}")
+        asked = {"bill_date": day.isoformat(), "bill_type": bill_type, "tar_type": "GZIP", **self.merchant.sub()}
+        return await self._apply("tradebill", asked)
 
     async def apply_fund_flow(self, day: date, account: str = "BASIC") -> BillTicket:
-        """`GET /v3/bill/fundflowbill`. The same refusals."""
+        """`GET /v3/bill/fundflowbill`: of the merchant who signs. Raises as `apply_trade`."""
+        if account not in _ACCOUNTS:
+            raise ValueError(f"account must be one of {', '.join(sorted(_ACCOUNTS))}")
         return await self._apply(
-            f"/v3/bill/fundflowbill?bill_date={day.isoformat()}&account_type={account}&tar_type=GZIP"
+            "fundflowbill", {"bill_date": day.isoformat(), "account_type": account, "tar_type": "GZIP"}
         )
 
-    async def _apply(self, path: str) -> BillTicket:
-        try:
-            return msgspec.json.decode(await self._caller.call("GET", path), type=BillTicket)
-        except msgspec.MsgspecError as error:
-            raise Unknown("an answer that cannot be read") from error
+    async def download(self, url: str, *, limit_bytes: int = MAX_BYTES) -> AsyncIterator[bytes]:
+        """The text of a bill, in pieces of at most 64 KiB. Nothing of it is verified here: hash what comes.
 
-    async def download(self, url: str) -> AsyncIterator[bytes]:
-        """The bill's bytes, unpacked, a piece at a time. Raises `Unknown`: apply again.
-
-        Asked of the host that is configured, whatever the address says: no other one gets our signature.
+        Raises `Refused`, and `Unknown` for what breaks off, is packed badly, or has more than `limit_bytes`.
         """
-        parts = urlsplit(url)
-        if parts.path != _PATH:
-            raise Unknown("the address is no bill's")
-        try:
-            async with self._open(f"{parts.path}?{parts.query}") as answer:
-                if answer.status_code != httpx.codes.OK:
-                    raise Unknown(f"HTTP {answer.status_code}")
-                async for piece in unpacked(answer.aiter_bytes(_PIECE_BYTES)):
-                    yield piece
-        except (httpx.TransportError, httpx.DecodingError, zlib.error) as error:
-            raise Unknown(type(error).__name__) from error
+        size = 0
+        async with self.connection.download(url) as packed:
+            async for piece in _unpacked(_unpacked(packed)):  # once by WeChat, and perhaps once more on the way
+                size += len(piece)
+                if size > limit_bytes:
+                    raise Unknown(f"a bill of more than {limit_bytes} bytes")
+                yield piece
+
+    async def _apply(self, which: str, asked: dict[str, str]) -> BillTicket:
+        return read(await self.connection.call("GET", f"/v3/bill/{which}?{urlencode(asked)}"), BillTicket)
+
+    async def statement(self, day: date) -> AsyncIterator[bytes]:
+        """Overseas, `GET /v3/global/statements`: streamed at once, without a ticket.
+
+        Raises `Refused`, and `Unknown` also for a text that does not have the SHA-1 that WeChat signed.
+        """
+        asked = {"date": day.strftime("%Y%m%d"), **self.merchant.numbers()}
+        async with self.connection.statement(f"/v3/global/statements?{urlencode(asked)}") as pieces:
+            async for piece in pieces:
+                yield piece
 
 
-async def unpacked(packed: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Unpacks gzip, and passes on what is not. Pieces stay small however well they were packed."""
+async def _unpacked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """As they are, or gunzipped: the first two bytes tell, for headers have been wrong."""
     head = b""
-    async for piece in packed:
+    async for piece in pieces:
         head += piece
         if len(head) >= len(_GZIP):
             break
     if not head.startswith(_GZIP):
-        yield head
-        async for piece in packed:
+        if head:
+            yield head
+        async for piece in pieces:
             yield piece
         return
-    unpacking = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    yield unpacking.decompress(head, _PIECE_BYTES)
-    async for piece in packed:
-        rest = unpacking.unconsumed_tail + piece
-        while rest:
-            yield unpacking.decompress(rest, _PIECE_BYTES)
-            rest = unpacking.unconsumed_tail
-    while rest := unpacking.unconsumed_tail:
-        yield unpacking.decompress(rest, _PIECE_BYTES)
-    if not unpacking.eof:
-        raise Unknown("the download broke off")
+    async for piece in _gunzipped(head, pieces):
+        yield piece
+
+
+async def _gunzipped(head: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Never more than 64 KiB at once, whatever a few packed bytes may hold."""
+    unpacker = zlib.decompressobj(wbits=31)
+    rest = head
+    try:
+        while True:
+            while rest and not unpacker.eof:
+                out = unpacker.decompress(rest, _PIECE)
+                rest = unpacker.unconsumed_tail
+                if out:
+                    yield out
+            if unpacker.eof and (rest := unpacker.unused_data or rest):
+                if not rest.strip(b"\x00"):  # padding after the end
+                    rest = b""
+                else:
+                    unpacker = zlib.decompressobj(wbits=31)
+                    continue
+            more = await anext(pieces, None)
+            if more is None:
+                break
+            rest = more
+            if unpacker.eof:
+                unpacker = zlib.decompressobj(wbits=31)
+    except zlib.error as error:
+        raise Unknown("a bill that does not unpack") from error
+    if not unpacker.eof:
+        raise Unknown("a bill that breaks off")

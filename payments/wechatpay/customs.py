@@ -7,7 +7,8 @@ import msgspec
 
 from payments.trades import Word
 from payments.wechatpay.answers import Unknown, missing_is_none, read
-from payments.wechatpay.calling import Caller
+from payments.wechatpay.speaker import Speaker
+from payments.wechatpay.wording import said
 
 _ORDERS = "/v3/global/customs/orders"
 _REDECLARE = "/v3/global/customs/redeclare"
@@ -50,33 +51,29 @@ class _Found(msgspec.Struct):
     data: list[CustomsAnswer] = []
 
 
-class Declarations:
+class Declarations(Speaker):
     """As the merchant who was paid."""
-
-    def __init__(self, caller: Caller, mchid: str, appid: str) -> None:
-        self._caller = caller
-        self._us = {"appid": appid, "mchid": mchid}
 
     async def declare(self, ask: CustomsAsk) -> CustomsAnswer:
         """`POST …/orders`. Same values: harmless."""
         body = self._body(ask) | ({"fee_type": ask.currency} if ask.sub_order_no else {})
-        return self._read(await self._caller.call("POST", _ORDERS, body), ask)
+        return self._read(await self.connection.call("POST", _ORDERS, body), ask)
 
     async def amend(self, ask: CustomsAsk) -> CustomsAnswer:
         """`PATCH …/orders`: other values, which are declared again."""
-        return self._read(await self._caller.call("PATCH", _ORDERS, self._body(ask)), ask)
+        return self._read(await self.connection.call("PATCH", _ORDERS, self._body(ask)), ask)
 
     async def redeclare(self, ask: CustomsAsk) -> CustomsAnswer:
         """`POST …/redeclare`: the same values once more, after SUCCESS or EXCEPT, when customs has lost them."""
         names = ("out_trade_no", "transaction_id", "customs", "merchant_customs_no", "sub_order_no")
-        body = {name: value for name, value in self._body(ask).items() if name in {*names, *self._us}}
-        return self._read(await self._caller.call("POST", _REDECLARE, body), ask)
+        body = {name: value for name, value in self._body(ask).items() if name in {*names, *self._us()}}
+        return self._read(await self.connection.call("POST", _REDECLARE, body), ask)
 
     async def query(self, out_trade_no: str, customs: str, sub_order_no: str | None = None) -> CustomsAnswer | None:
         """`GET …/orders`. `None`: this office was told nothing of it."""
         kind, number = ("sub_order_no", sub_order_no) if sub_order_no else ("out_trade_no", out_trade_no)
-        query = {**self._us, "order_type": kind, "order_no": number, "customs": customs, "offset": 0, "limit": _PAGE}
-        raw = await missing_is_none(self._caller.call("GET", f"{_ORDERS}?{urlencode(query)}"))
+        query = {**self._us(), "order_type": kind, "order_no": number, "customs": customs, "offset": 0, "limit": _PAGE}
+        raw = await missing_is_none(self.connection.call("GET", f"{_ORDERS}?{urlencode(query)}"))
         if raw is None:
             return None
         found = read(raw, _Found)
@@ -95,7 +92,7 @@ class Declarations:
 
     def _body(self, ask: CustomsAsk) -> dict[str, Any]:
         body: dict[str, Any] = {
-            **self._us,
+            **self._us(),
             "out_trade_no": ask.out_trade_no,
             "transaction_id": ask.transaction_id,
             "customs": ask.customs,
@@ -106,7 +103,10 @@ class Declarations:
             "transport_fee": ask.transport_fen,
             "product_fee": ask.product_fen,
         }
-        return {name: value for name, value in body.items() if value is not None}
+        return said(body)
+
+    def _us(self) -> dict[str, str]:
+        return {"appid": self.merchant.appid, "mchid": self.merchant.mchid}
 
     def _read(self, raw: bytes, ask: CustomsAsk) -> CustomsAnswer:
         answer = read(raw, CustomsAnswer)

@@ -1,11 +1,14 @@
 """WeChat Pay's keys, by serial: the configured public key, the downloaded platform certificates, or both.
 
-Certificates are fetched by a timer and at start, never because of a notification: a forged serial causes no call. The
-set is swapped only after a whole new one was decrypted (`GET /v3/certificates`).
+Certificates are fetched by a timer, at start, and when an *answer* of WeChat names one that we lack; never because of a
+notification: a forged serial causes no call. The set is swapped only after a whole new one was decrypted and found valid
+(`GET /v3/certificates`). Both kinds of keys are good at the same time, so a merchant can migrate.
 """
 
+import time
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -16,6 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 from msgspec import Meta
+
+from payments.wechatpay import signature
 
 log = structlog.get_logger()
 
@@ -43,28 +48,62 @@ class CannotOpen(Exception):
     """A correctly signed resource that does not open: our APIv3 key is wrong."""
 
 
-class Keyring:
-    """`apiv3_key` is 32 bytes. `public_key` is PEM, with its `PUB_KEY_ID_…`."""
+class BadCertificates(Exception):
+    """A list of certificates that cannot be taken over; the message says why."""
 
-    def __init__(self, apiv3_key: str, *, public_key: str | None = None, public_key_id: str | None = None) -> None:
+
+class Keyring:
+    """`apiv3_key` is 32 bytes. `public_key` is PEM, with its `PUB_KEY_ID_…`.
+
+    `uses_certificates`: whether platform certificates are believed as well; without a public key they always are.
+    """
+
+    def __init__(
+        self,
+        apiv3_key: str,
+        *,
+        public_key: str | None = None,
+        public_key_id: str | None = None,
+        uses_certificates: bool = False,
+    ) -> None:
         self._aead = AESGCM(apiv3_key.encode())
         self._fixed: dict[str, RSAPublicKey] = {}
-        self.certificates: list[Certificate] = []
-        self._downloaded: dict[str, RSAPublicKey] = {}
+        self._downloaded: dict[str, tuple[RSAPublicKey, Certificate]] = {}
         if public_key and public_key_id:
             self._fixed[public_key_id] = _rsa(load_pem_public_key(public_key.encode()))
+        self.uses_certificates = uses_certificates or not self._fixed
+
+    @property
+    def certificates(self) -> list[Certificate]:
+        return [certificate for _, certificate in self._downloaded.values()]
+
+    @property
+    def public_key_id(self) -> str | None:
+        return next(iter(self._fixed), None)
 
     def find(self, serial: str) -> RSAPublicKey | None:
-        """The key of exactly this serial."""
-        return self._fixed.get(serial) or self._downloaded.get(serial)
+        """The key of exactly this serial; not that of a certificate that has expired."""
+        if fixed := self._fixed.get(serial):
+            return fixed
+        found = self._downloaded.get(serial)
+        if found is None or found[1].not_valid_after_utc.timestamp() < time.time():
+            return None
+        return found[0]
 
     def newest(self) -> tuple[str, RSAPublicKey] | None:
-        """What to encrypt to: the public key, or the certificate that began last. `None`: none downloaded yet."""
+        """What to encrypt to: the public key, or of the certificates that are valid the one that began last.
+
+        `None`: none downloaded yet. (Defect 15: the package takes the one that ends last.)
+        """
         if self._fixed:
             return next(iter(self._fixed.items()))
-        serials = zip(self._downloaded, self.certificates, strict=True)
-        began = sorted((certificate.not_valid_before_utc, serial) for serial, certificate in serials)
-        return (began[-1][1], self._downloaded[began[-1][1]]) if began else None
+        now = datetime.now(UTC)
+        began = sorted(
+            (certificate.not_valid_before_utc, serial)
+            for serial, (_, certificate) in self._downloaded.items()
+            if certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+        )
+        return (began[-1][1], self._downloaded[began[-1][1]][0]) if began else None
 
     def open(self, sealed: Sealed) -> bytes:
         """The plain bytes. Raises `CannotOpen` for a wrong key, `ValueError` for a malformed resource."""
@@ -80,18 +119,45 @@ class Keyring:
         except InvalidTag as error:
             raise CannotOpen from error
 
-    async def refresh(self, fetch: Callable[[], Awaitable[bytes]]) -> None:
-        """Take over the certificates that `fetch` brings; on any failure the present ones stay."""
-        found = msgspec.json.decode(await fetch(), type=_Certificates)
-        certificates = [load_pem_x509_certificate(self.open(entry.encrypt_certificate)) for entry in found.data]
-        if not certificates:
-            log.warning("no platform certificate offered")
-            return
-        self._downloaded = {
-            entry.serial_no: _rsa(certificate.public_key())
-            for entry, certificate in zip(found.data, certificates, strict=True)
+    def take_over(self, headers: Mapping[str, str], raw: bytes, wall_clock_s: float) -> None:
+        """Believe the certificates of this answer from now on, and no others; those that have expired are left out.
+
+        The first answer that we ever get cannot be verified before it is opened, so each is verified with what it
+        brings. Raises `BadCertificates`, `CannotOpen`; then the present ones stay.
+        """
+        valid = {
+            serial: pair
+            for serial, pair in self._opened(raw).items()
+            if pair[1].not_valid_after_utc.timestamp() >= wall_clock_s
         }
-        self.certificates = certificates
+        if not valid:
+            raise BadCertificates("no certificate that is valid")
+        try:
+            signature.check(headers, raw, {serial: key for serial, (key, _) in valid.items()}.get, wall_clock_s)
+        except signature.BadSignature as error:
+            raise BadCertificates(str(error)) from error
+        if valid.keys() != self._downloaded.keys():
+            log.info("platform certificates", serials=sorted(valid))
+        self._downloaded = valid
+
+    def hold(self, raw: bytes) -> None:
+        """Take the certificates of an answer as they are, expired ones too: to look at them, for who verifies it
+        elsewhere. Raises `BadCertificates`, `CannotOpen`.
+        """
+        self._downloaded = self._opened(raw)
+
+    def _opened(self, raw: bytes) -> dict[str, tuple[RSAPublicKey, Certificate]]:
+        try:
+            found = msgspec.json.decode(raw, type=_Certificates)
+            opened = {
+                entry.serial_no: load_pem_x509_certificate(self.open(entry.encrypt_certificate)) for entry in found.data
+            }
+            keys = {serial: (_rsa(certificate.public_key()), certificate) for serial, certificate in opened.items()}
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+            raise BadCertificates("a list that cannot be read") from error
+        if any(serial != f"{certificate.serial_number:040X}" for serial, certificate in opened.items()):
+            raise BadCertificates("a certificate under another serial")
+        return keys
 
 
 def _rsa(key: object) -> RSAPublicKey:

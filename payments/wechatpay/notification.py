@@ -4,24 +4,16 @@ Everything that is not a valid, fresh signature over the raw bytes is refused al
 Signature probes (`WECHATPAY/SIGNTEST/…`) are just wrong signatures.
 """
 
-import binascii
-from base64 import b64decode
 from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA256
 from msgspec import Meta
 
 from kit.errors import Malformed, SignInNeeded
+from payments.wechatpay import signature
 from payments.wechatpay.keyring import Keyring, Sealed
 
-FRESH_S = 300
-"""WeChat's rule: a timestamp more than five minutes off, either way, is refused."""
-_SIGNATURE_TYPE = "WECHATPAY2-SHA256-RSA2048"
-_MAX_SIGNATURE = 1024
 _Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$(?!\n)")]
 
 
@@ -51,22 +43,9 @@ def verify(headers: Mapping[str, str], raw: bytes, keyring: Keyring, wall_clock_
 
     `headers` has lower-case names; a header that came twice must be given joined (and is then refused).
     """
-    timestamp = headers.get("wechatpay-timestamp", "")
-    if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12):
-        raise NotGenuine
-    if abs(wall_clock_s - int(timestamp)) > FRESH_S:
-        raise NotGenuine
-    if headers.get("wechatpay-signature-type") != _SIGNATURE_TYPE:
-        raise NotGenuine
-    key = keyring.find(headers.get("wechatpay-serial", ""))
-    signature = headers.get("wechatpay-signature", "")
-    nonce = headers.get("wechatpay-nonce", "")
-    if key is None or not nonce or not 0 < len(signature) <= _MAX_SIGNATURE:
-        raise NotGenuine
-    signed = b"%s\n%s\n%s\n" % (timestamp.encode(), nonce.encode(), raw)
     try:
-        key.verify(b64decode(signature, validate=True), signed, PKCS1v15(), SHA256())
-    except (InvalidSignature, binascii.Error, ValueError) as error:
+        signature.check(headers, raw, keyring.find, wall_clock_s)
+    except signature.BadSignature as error:
         raise NotGenuine from error
     return _read(raw)
 

@@ -4,17 +4,13 @@ A sealed text may be kept: only WeChat can open it. The request that carries it 
 `Wechatpay-Serial`.
 """
 
-from base64 import b64encode
-
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
-from cryptography.hazmat.primitives.hashes import SHA1
+from wechatpayv3.async_.utils import rsa_encrypt
 
 from kit.errors import Unavailable, invalid
 from payments.wechatpay.keyring import Keyring
 
 _MAX_BYTES = 214  # what OAEP with SHA-1 takes under a 2048-bit key
-_OAEP = OAEP(mgf=MGF1(SHA1()), algorithm=SHA1(), label=None)  # noqa: S303  (WeChat's choice)
 
 
 class CannotSeal(Unavailable):
@@ -41,4 +37,4 @@ def seal(keyring: Keyring, plain: str) -> SealedText:
     if len(plain.encode()) > _MAX_BYTES:
         raise invalid("name", f"must have at most {_MAX_BYTES} bytes of UTF-8")
     serial, key = found
-    return SealedText(serial, b64encode(key.encrypt(plain.encode(), _OAEP)).decode())
+    return SealedText(serial, str(rsa_encrypt(plain, key)))

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import msgspec
 
 from payments.trades import Fen, Word
-from payments.wechatpay.calling import Caller, missing_is_none, read
+from payments.wechatpay.answers import missing_is_none, read, read_about
 from payments.wechatpay.sealing import SealedText
+from payments.wechatpay.speaker import Speaker
+from payments.wechatpay.wording import REASON_BYTES, cut, fen, number, segment
 
 _ROOT = "/v3/profitsharing"
 
@@ -60,12 +62,8 @@ class ShareClaim(msgspec.Struct, frozen=True):
     description: str
 
 
-class Sharing:
-    """The merchant's own shares; `appid` is where openids of receivers are known."""
-
-    def __init__(self, caller: Caller, appid: str) -> None:
-        self._caller = caller
-        self._appid = appid
+class Sharing(Speaker):
+    """Shares of the merchant's own payments, or of the sub-merchant's."""
 
     async def add_receiver(
         self,
@@ -77,68 +75,88 @@ class Sharing:
         name: SealedText | None = None,
     ) -> None:
         """`POST …/receivers/add`. Once more: harmless."""
-        body = {"appid": self._appid, "type": kind, "account": account, "relation_type": relation}
+        body = {**self._named(), "type": kind, "account": account, "relation_type": relation}
         if custom_relation is not None:
             body["custom_relation"] = custom_relation
         if name is not None:
             body["name"] = name.text
-        await self._caller.call("POST", f"{_ROOT}/receivers/add", body, serial=name.serial if name else None)
+        await self.connection.call("POST", f"{_ROOT}/receivers/add", body, serial=name.serial if name else None)
 
     async def delete_receiver(self, *, kind: str, account: str) -> None:
         """`POST …/receivers/delete`. Once more: harmless."""
-        body = {"appid": self._appid, "type": kind, "account": account}
-        await self._caller.call("POST", f"{_ROOT}/receivers/delete", body)
+        body = {**self._named(), "type": kind, "account": account}
+        await self.connection.call("POST", f"{_ROOT}/receivers/delete", body)
 
     async def share(
         self, *, out_order_no: str, transaction_id: str, claims: Sequence[ShareClaim], unfreeze: bool
     ) -> SharingOrder:
         """`POST …/orders`. Same number and values: harmless. Asynchronous: query until FINISHED."""
         body: dict[str, Any] = {
-            "appid": self._appid,
+            **self._named(),
             "transaction_id": transaction_id,
-            "out_order_no": out_order_no,
+            "out_order_no": number(out_order_no, at_most=64),
             "receivers": [
-                {"type": c.kind, "account": c.account, "amount": c.amount_fen, "description": c.description}
+                {
+                    "type": c.kind,
+                    "account": c.account,
+                    "amount": fen(c.amount_fen),
+                    "description": cut(c.description, REASON_BYTES),
+                }
                 for c in claims
             ],
             "unfreeze_unsplit": unfreeze,
         }
-        raw = await self._caller.call("POST", f"{_ROOT}/orders", body)
-        return read(raw, SharingOrder, out_order_no, "out_order_no")
+        raw = await self.connection.call("POST", f"{_ROOT}/orders", body)
+        return read_about(raw, SharingOrder, "out_order_no", out_order_no)
 
     async def query(self, out_order_no: str, transaction_id: str) -> SharingOrder | None:
         """`GET …/orders/{…}`. `None`: WeChat has no such share."""
-        path = f"{_ROOT}/orders/{out_order_no}?transaction_id={quote(transaction_id)}"
-        raw = await missing_is_none(self._caller.call("GET", path))
-        return None if raw is None else read(raw, SharingOrder, out_order_no, "out_order_no")
+        asked = {"transaction_id": transaction_id, **self.merchant.sub()}
+        path = f"{_ROOT}/orders/{segment(out_order_no)}?{urlencode(asked)}"
+        raw = await missing_is_none(self.connection.call("GET", path))
+        return None if raw is None else read_about(raw, SharingOrder, "out_order_no", out_order_no)
 
     async def unfreeze(self, out_order_no: str, transaction_id: str, description: str) -> SharingOrder:
         """`POST …/orders/unfreeze`, with a number of its own: the rest is the merchant's."""
-        body = {"transaction_id": transaction_id, "out_order_no": out_order_no, "description": description}
-        raw = await self._caller.call("POST", f"{_ROOT}/orders/unfreeze", body)
-        return read(raw, SharingOrder, out_order_no, "out_order_no")
+        body = {
+            **self.merchant.sub(),
+            "transaction_id": transaction_id,
+            "out_order_no": number(out_order_no, at_most=64),
+            "description": cut(description, REASON_BYTES),
+        }
+        raw = await self.connection.call("POST", f"{_ROOT}/orders/unfreeze", body)
+        return read_about(raw, SharingOrder, "out_order_no", out_order_no)
 
     async def give_back(
         self, *, out_order_no: str, out_return_no: str, return_mchid: str, amount_fen: int, description: str
     ) -> SharingReturn:
         """`POST …/return-orders`: from a merchant, within 180 days. Same number and values: harmless."""
         body: dict[str, Any] = {
+            **self.merchant.sub(),
             "out_order_no": out_order_no,
-            "out_return_no": out_return_no,
+            "out_return_no": number(out_return_no, at_most=64),
             "return_mchid": return_mchid,
-            "amount": amount_fen,
-            "description": description,
+            "amount": fen(amount_fen),
+            "description": cut(description, REASON_BYTES),
         }
-        raw = await self._caller.call("POST", f"{_ROOT}/return-orders", body)
-        return read(raw, SharingReturn, out_return_no, "out_return_no")
+        raw = await self.connection.call("POST", f"{_ROOT}/return-orders", body)
+        return read_about(raw, SharingReturn, "out_return_no", out_return_no)
 
     async def query_return(self, out_return_no: str, out_order_no: str) -> SharingReturn | None:
         """`GET …/return-orders/{…}`. `None`: WeChat has no such return."""
-        path = f"{_ROOT}/return-orders/{out_return_no}?out_order_no={quote(out_order_no)}"
-        raw = await missing_is_none(self._caller.call("GET", path))
-        return None if raw is None else read(raw, SharingReturn, out_return_no, "out_return_no")
+        asked = {"out_order_no": out_order_no, **self.merchant.sub()}  # defect 12: the package begins with `?&`
+        path = f"{_ROOT}/return-orders/{segment(out_return_no)}?{urlencode(asked)}"
+        raw = await missing_is_none(self.connection.call("GET", path))
+        return None if raw is None else read_about(raw, SharingReturn, "out_return_no", out_return_no)
 
     async def unsplit_amount(self, transaction_id: str) -> int:
         """`GET …/transactions/{…}/amounts`: what is still frozen, in fen."""
-        raw = await self._caller.call("GET", f"{_ROOT}/transactions/{transaction_id}/amounts")
-        return msgspec.json.decode(raw, type=Unsplit).unsplit_amount
+        raw = await self.connection.call("GET", f"{_ROOT}/transactions/{segment(transaction_id)}/amounts")
+        return read(raw, Unsplit).unsplit_amount
+
+    def _named(self) -> dict[str, str]:
+        """Where openids of receivers are known; a partner adds whose payment it is."""
+        us = {"appid": self.merchant.appid, **self.merchant.sub()}
+        if self.merchant.sub_appid is not None:
+            us["sub_appid"] = self.merchant.sub_appid
+        return us

@@ -7,10 +7,9 @@ is answered with WeChat's signature and, encrypted, for our certificate.
 import secrets
 from datetime import UTC, datetime
 
-import msgspec
 from cryptography.x509 import Certificate
 
-from payments.wechatpay.keyring import CannotOpen, Keyring
+from payments.wechatpay.keyring import BadCertificates, CannotOpen, Keyring
 from shop.doctor.findings import Finding, ok, warning, wrong
 from shop.doctor.wire import Answer, Unreached, Wire, flaw, sealed_to
 from shop.settings import PaySettings
@@ -34,7 +33,7 @@ async def look(wire: Wire, pay: PaySettings, keyring: Keyring) -> list[Finding]:
     if refused is not None:
         return [*found, refused]
     found.append(ok("signing", f"merchant {pay.mch_id} may sign with certificate {pay.cert_serial[:8]}…"))
-    found += await _certificates(answer, pay, keyring)
+    found += _certificates(answer, pay, keyring)
     found += await _believed(wire, pay, keyring)
     found.append(await _may_ask(wire, pay))
     return found
@@ -77,7 +76,7 @@ def _unsigned(answer: Answer) -> Finding | None:
     return wrong(about, answer.refusal, "See what the message says about this merchant in the merchant platform.")
 
 
-async def _certificates(answer: Answer, pay: PaySettings, keyring: Keyring) -> list[Finding]:
+def _certificates(answer: Answer, pay: PaySettings, keyring: Keyring) -> list[Finding]:
     """What the list holds, whether it opens, and how long it lasts."""
     about = "platform certificates"
     if answer.status == 404 and pay.key_mode == "public_key":
@@ -88,24 +87,21 @@ async def _certificates(answer: Answer, pay: PaySettings, keyring: Keyring) -> l
         )
         return [wrong(about, f"WeChat Pay has none for this merchant, and key mode {pay.key_mode} needs one", todo)]
 
-    async def fetched() -> bytes:
-        return answer.body
-
     offered = Keyring(pay.apiv3_key)
     try:
-        await offered.refresh(fetched)
+        offered.hold(answer.body)
     except CannotOpen:
         todo = (
             "Set WECHAT_PAY_APIV3_KEY to the key of this merchant; when nobody knows it, set a new one in the platform."
         )
         return [wrong(_APIV3, "the platform certificates do not open with it, and neither does any notice", todo)]
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, TypeError):
+    except BadCertificates:
         return [wrong(about, "the list of certificates cannot be read", "See that WECHAT_PAY_URL is WeChat Pay.")]
     found = [ok(_APIV3, "it opens the platform certificates")]
     if pay.key_mode == "public_key":
         seen = f"{len(offered.certificates)} found, and key mode public_key does not believe them"
         return [*found, warning(about, seen, "If the migration is not over yet, set WECHAT_PAY_KEY_MODE=both.")]
-    await keyring.refresh(fetched)
+    keyring.hold(answer.body)
     return [*found, *(_expiry(certificate) for certificate in keyring.certificates)]
 
 
