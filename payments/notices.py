@@ -110,16 +110,16 @@ async def handle(session: AsyncSession, payee: Payee, envelope: Envelope, plain:
 
     `plain` is `None` for a resource that is sealed in a way nobody knows.
     """
-    statement = select(Notice).where(Notice.id == envelope.id).with_for_update()
-    notice = (await session.execute(statement)).scalar_one()
-    if notice.handled_at is not None:
+    statement = select(Notice.handled_at, Notice.last_error).where(Notice.id == envelope.id).with_for_update()
+    handled_at, last_error = (await session.execute(statement)).one()
+    if handled_at is not None:
         return
-    notice.attempts += 1
-    if notice.last_error == ApiV3KeyWrong.__name__:
+    if last_error == ApiV3KeyWrong.__name__:
         await _key_is_mended(session, at)
-    notice.outcome = await _dispatch(session, payee, envelope, plain, at)
-    notice.handled_at = at
-    log.info("notice", notice=envelope.id, event_type=envelope.event_type, outcome=notice.outcome)
+    outcome = await _dispatch(session, payee, envelope, plain, at)
+    values = {"attempts": Notice.attempts + 1, "outcome": outcome, "handled_at": at}
+    await session.execute(update(Notice).where(Notice.id == envelope.id).values(values))
+    log.info("notice", notice=envelope.id, event_type=envelope.event_type, outcome=outcome)
 
 
 async def _key_is_mended(session: AsyncSession, at: datetime) -> None:

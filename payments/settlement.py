@@ -21,6 +21,7 @@ from payments.ports import Payee, Receipt
 from payments.trades import Trade, instant
 
 CLOSE_JOB = "payments.close"
+_Other = aliased(Payment)
 
 
 async def settle(session: AsyncSession, payee: Payee, trade: Trade, at: datetime) -> str:
@@ -51,8 +52,7 @@ async def settle(session: AsyncSession, payee: Payee, trade: Trade, at: datetime
 
 async def _find(session: AsyncSession, trade: Trade) -> tuple[Payment | None, bool]:
     """The payment, locked, and whether another one was received under this transaction's id already."""
-    other = aliased(Payment)
-    reused = exists().where(other.transaction_id == trade.transaction_id, other.out_trade_no != trade.out_trade_no)
+    reused = exists().where(_Other.transaction_id == trade.transaction_id, _Other.out_trade_no != trade.out_trade_no)
     statement = (
         select(Payment, reused)
         .where(Payment.out_trade_no == trade.out_trade_no)
@@ -66,6 +66,8 @@ def _misfit(payment: Payment, trade: Trade, *, reused: bool) -> str | None:
     """Why this trade is not to be received for this payment: it is `known`, or contradicts what we know."""
     if (trade.mchid, trade.appid) != (payment.mchid, payment.appid):
         return "wrong_account"
+    if payment.reversing_at is not None and payment.state in LIVE:
+        return "known"  # its reverse is on its way to WeChat and gives the money back: `counter` waits for the end of it
     if payment.state == PaymentState.RECEIVED:
         return "known" if payment.transaction_id == trade.transaction_id else "second_transaction"
     return "reused_transaction" if reused else None
