@@ -11,7 +11,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from sandbox import clockwork, faults
-from sandbox.control import levers, mail, money, people, sharing, transfers, world_routes
+from sandbox.control import bills, customs, levers, mail, money, people, purse, sharing, transfers, world_routes
 from sandbox.miniprogram import routes as miniprogram
 from sandbox.notices.postman import Postman
 from sandbox.pay import door
@@ -35,8 +35,11 @@ def create_app(world: World) -> ASGIApp:
             *world_routes.handlers(world),
             *people.handlers(world),
             *money.handlers(world),
+            *purse.handlers(world),
+            *bills.handlers(world),
             *transfers.handlers(world),
             *sharing.handlers(world),
+            *customs.handlers(world),
             *mail.handlers(world, postman),
             *phone.handlers(world),
         ],

@@ -47,6 +47,10 @@ class Knobs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Refuse refunds until every share came back, or only where what is left does not cover them."""
     sub_refunds_authorised: bool = True
     """Whether the sub-merchant lets the partner refund."""
+    exchange_rate: Annotated[int, msgspec.Meta(ge=1, le=10**12)] = 92_000_000
+    """Yuan for one of an overseas merchant's currency, times 10^8."""
+    customs_delay_s: Seconds = 1.0
+    """How long a customs office takes."""
     balance_fen: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
     """What of the merchant's money is available; it moves with every movement. ``None``: enough for anything."""
     fee_rate: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 60

@@ -155,3 +155,17 @@ CREATE TABLE IF NOT EXISTS bills (
 CREATE TABLE IF NOT EXISTS bill_days (
     kind TEXT NOT NULL, day TEXT NOT NULL, published_at REAL, spoilt TEXT, PRIMARY KEY (kind, day)
 ) WITHOUT ROWID;
+
+-- Overseas: yuan for one of the merchant's currency, times 10^8, as it was when the order was paid.
+CREATE TABLE IF NOT EXISTS exchange_rates (
+    out_trade_no TEXT PRIMARY KEY REFERENCES orders (out_trade_no), rate INTEGER NOT NULL CHECK (rate > 0)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS declarations (
+    sub_order_id TEXT PRIMARY KEY, out_trade_no TEXT NOT NULL REFERENCES orders (out_trade_no), customs TEXT NOT NULL,
+    sub_order_no TEXT NOT NULL, body TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('UNDECLARED', 'PROCESSING', 'SUBMITTED', 'SUCCESS', 'FAIL', 'EXCEPT')),
+    explanation TEXT, department_trade_id TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL,
+    next_at REAL, UNIQUE (out_trade_no, customs, sub_order_no)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS declarations_due ON declarations (next_at) WHERE next_at IS NOT NULL;

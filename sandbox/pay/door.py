@@ -8,7 +8,7 @@ from litestar.types import HTTPScope, Receive, Send
 
 from sandbox import sealing
 from sandbox.pay import codepay, gate, numbers, parties, routes
-from sandbox.pay.exchange import LARGEST_BODY, Answer, Call, encode
+from sandbox.pay.exchange import LARGEST_BODY, Answer, Call, Download, encode
 from sandbox.pay.refusals import Nowhere, Refusal
 from sandbox.world import World
 
@@ -36,7 +36,17 @@ def respond(world: World, call: Call) -> Answer:
         return _accepted(world, call, 202, {"code": "USERPAYING", "message": "需要用户输入支付密码"})
     if content is None:
         return Answer(204, headers=_signed(world, call, b""))
+    if isinstance(content, Download):
+        return _file(world, call, content)
     return _accepted(world, call, 200, content)
+
+
+def _file(world: World, call: Call, file: Download) -> Answer:
+    """Unsigned, or signed over what stands for it."""
+    named = (("Request-ID", numbers.request_id(0)),)
+    proof = (*COMMON, *named) if file.signed_over is None else _signed(world, call, file.signed_over)
+    length = () if file.parts is not None else (("Content-Length", str(len(file.body))),)
+    return Answer(200, file.body, (("Content-Type", file.kind), *length, *file.headers, *proof), file.parts)
 
 
 def _accepted(world: World, call: Call, status: int, content: dict[str, Any]) -> Answer:
@@ -87,6 +97,8 @@ async def serve(world: World, scope: HTTPScope, receive: Receive, send: Send) ->
     answer = respond(world, call)
     headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    for part in answer.parts or ():
+        await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 

@@ -1,6 +1,7 @@
 """One call to the pay API: what came in and what goes out, bytes untouched."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -39,6 +40,21 @@ class Answer:
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
+    parts: Iterator[bytes] | None = None
+    """What is too long for ``body``."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file where other calls answer JSON."""
+
+    body: bytes
+    kind: str
+    headers: tuple[tuple[str, str], ...] = ()
+    parts: Iterator[bytes] | None = None
+    """What is too long for ``body``; sent in chunks."""
+    signed_over: bytes | None = None
+    """What stands for the body in the signature; without it the file carries none."""
 
 
 def encode(content: object) -> bytes:

@@ -8,6 +8,7 @@ from sandbox.miniprogram import users
 from sandbox.notices import outbox
 from sandbox.pay import book, numbers, orders
 from sandbox.pay.book import CouponKind
+from sandbox.pay.overseas import rates
 from sandbox.pay.sharing import frozen
 from sandbox.pay.transactions import view
 from sandbox.world import World
@@ -81,6 +82,7 @@ def receive(
     world.db.write(sql, transaction_id, now, payer, "OTHERS", coupon_fen, coupon_kind, out_trade_no)
     paid = book.receive(world, out_trade_no)
     frozen.freeze(world, paid)
+    rates.fix(world, paid)
     return paid
 
 

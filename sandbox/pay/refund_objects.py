@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox.clock import on_the_wire
 from sandbox.pay import book, orders, parties
+from sandbox.pay.overseas import objects
 from sandbox.world import World
 
 RECEIVED_BY = "支付用户零钱"
@@ -69,4 +70,6 @@ def told(world: World, refund: sqlite3.Row) -> dict[str, Any]:
     }
     if refund["status"] == "SUCCESS":
         content["success_time"] = on_the_wire(refund["done_at"])
+    if world.keys.identity.region == "global":
+        return objects.told(world, content)
     return content

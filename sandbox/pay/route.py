@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from sandbox.pay.exchange import Call
+from sandbox.pay.exchange import Call, Download
 from sandbox.pay.shape import Record
 from sandbox.world import World
 
-Handler = Callable[[World, Call], dict[str, Any] | None]
+Handler = Callable[[World, Call], dict[str, Any] | Download | None]
 """Answers the content, or ``None`` for 204."""
 
 
@@ -28,7 +28,11 @@ class Route:
     """Members that are encrypted; ``*`` stands for every item of an array."""
 
 
+def here(world: World, call: Call) -> str:
+    """This world's address, by whichever name the caller reached it."""
+    return f"http://{call.headers['host']}" if call.headers.get("host") else world.base_url
+
+
 def h5_url(world: World, call: Call, prepay_id: str) -> str:
-    """Where a telephone's browser goes to pay: this world's own phone page, by whichever name the caller reached us."""
-    here = f"http://{call.headers['host']}" if call.headers.get("host") else world.base_url
-    return f"{here}/cgi-bin/mmpayweb-bin/checkmweb?prepay_id={quote(prepay_id)}&package=0"
+    """Where a telephone's browser goes to pay: this world's own phone page."""
+    return f"{here(world, call)}/cgi-bin/mmpayweb-bin/checkmweb?prepay_id={quote(prepay_id)}&package=0"

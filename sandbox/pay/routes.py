@@ -5,7 +5,9 @@ from urllib.parse import unquote
 
 from sandbox.pay import certificates, codepay, echo, forms, orders, parties, refunds
 from sandbox.pay.combined import routes as combined
+from sandbox.pay.customs import routes as customs
 from sandbox.pay.exchange import Call
+from sandbox.pay.overseas import routes as overseas
 from sandbox.pay.partner import routes as partner
 from sandbox.pay.refusals import Nowhere, param_error
 from sandbox.pay.route import Handler, Route, h5_url
@@ -80,6 +82,8 @@ ROUTES = [
     *combined.ROUTES,
     *transfers.ROUTES,
     *partner.ROUTES,
+    *overseas.ROUTES,
+    *customs.ROUTES,
     *sharing.ROUTES,
 ]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sandbox.clock import on_the_wire
 from sandbox.pay import parties
+from sandbox.pay.overseas import objects
 from sandbox.world import World
 
 DESCRIPTIONS = {
@@ -20,6 +21,8 @@ DESCRIPTIONS = {
 
 def view(world: World, order: sqlite3.Row) -> dict[str, Any]:
     """What is not known yet is absent, never null."""
+    if world.keys.identity.region == "global":
+        return objects.transaction(world, order)
     amount: dict[str, Any] = {"total": order["total"], "currency": "CNY"}
     content: dict[str, Any] = {
         **parties.of_order(world, order),
