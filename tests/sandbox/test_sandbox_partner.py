@@ -201,6 +201,21 @@ def test_combined_for_the_sub_merchant(box) -> None:
     assert {each["sub_mchid"] for each in paid["sub_orders"]} == {sub(box)}
 
 
+def test_at_the_sub_merchants_till(box) -> None:
+    pay = client(box, partner_mode=True)
+    number, whose = box.form()["out_trade_no"], {"sub_mchid": sub(box)}
+    code = box.lever("codes", {"kind": "payment", "user": "carol"})["code"]
+    shop = {"payer": {"auth_code": code}, "scene_info": {"store_info": {"id": "S1"}}}
+    status, text = pay.pay("咖啡", number, {"total": 100}, **shop, pay_type=WeChatPayType.CODEPAY, **whose)
+    paid = json.loads(text)
+    assert (status, paid["trade_state"], paid["sub_mchid"]) == (200, "SUCCESS", sub(box))
+    assert paid["payer"] == {"sp_openid": box.openid("carol")}
+    box.lever("clock/advance", {"seconds": 20})
+    status, text = pay.codepay_reverse(number, **whose)
+    assert (status, json.loads(text)["sub_mchid"]) == (200, sub(box)), text
+    assert query(box, number)["trade_state"] == "REVOKED"
+
+
 def test_the_package_in_partner_mode(box) -> None:
     pay = client(box, partner_mode=True)
     number, whose = box.form()["out_trade_no"], {"sub_mchid": sub(box)}

@@ -34,4 +34,6 @@ def of_partner(form: Record) -> Record:
 
 
 ORDERS = {trade_type: of_partner(form) for trade_type, form in forms.ORDERS.items()}
+CODE_PAY = of_partner(forms.CODE_PAY)
+REVERSE = of_partner(forms.REVERSE)
 CLOSE = Record("请求体", required={name: _PARTIES[name] for name in ("sp_mchid", "sub_mchid")})

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.pay import orders, parties
+from sandbox.pay import codepay, orders, parties
 from sandbox.pay.exchange import Call
 from sandbox.pay.partner import forms
 from sandbox.pay.partner.orders import as_direct
@@ -44,6 +44,17 @@ def _close(world: World, call: Call) -> None:
     orders.close(world, call.params["out_trade_no"])
 
 
+def _code_pay(world: World, call: Call) -> dict[str, Any]:
+    return codepay.pay(world, as_direct(world, codepay.TRADE_TYPE, call.json))
+
+
+def _reverse(world: World, call: Call) -> dict[str, Any]:
+    """What it answers names both sides, as it was asked."""
+    number = call.params["out_trade_no"]
+    codepay.reverse(world, number, as_direct(world, codepay.TRADE_TYPE, call.json))
+    return call.json | {"out_trade_no": number}
+
+
 _IDENTITY = ("/payer/identity/number", "/payer/identity/name")
 
 ROUTES = [
@@ -51,6 +62,8 @@ ROUTES = [
     Route("POST", f"{ROOT}/app", _prepay_id("APP"), forms.ORDERS["APP"], sealed=_IDENTITY),
     Route("POST", f"{ROOT}/native", _native, forms.ORDERS["NATIVE"], sealed=_IDENTITY),
     Route("POST", f"{ROOT}/h5", _h5, forms.ORDERS["MWEB"], sealed=_IDENTITY),
+    Route("POST", f"{ROOT}/codepay", _code_pay, forms.CODE_PAY),
+    Route("POST", f"{ROOT}/out-trade-no/{{out_trade_no}}/reverse", _reverse, forms.REVERSE),
     Route("GET", f"{ROOT}/id/{{transaction_id}}", _by_transaction, needs=SP_AND_SUB),
     Route("GET", f"{ROOT}/out-trade-no/{{out_trade_no}}", _by_number, needs=SP_AND_SUB),
     Route("POST", f"{ROOT}/out-trade-no/{{out_trade_no}}/close", _close, forms.CLOSE),
