@@ -34,11 +34,14 @@ import shop.orders.admin
 import shop.orders.checkout_controllers
 import shop.orders.controllers
 import shop.orders.payee
+import shop.orders.payment_admin
+import shop.orders.payment_controllers
 import shop.shipping.admin
 from kit.clock import Clock, FollowedClock, SystemClock
 from kit.database import Database
 from kit.http import outside_client
 from kit.web import docs, failed_jobs, health, problems
+from kit.web.peer import Peers, networks
 from kit.web.request import MAX_BODY_BYTES, StrictRequest
 from kit.web.traffic import Traffic
 from payments.wechatpay.connection import Connection
@@ -49,7 +52,7 @@ from shop.admin import router as admin_router
 from shop.admin.passwords import Passwords
 from shop.members.edge import signed_in
 from shop.members.sessions import Sessions
-from shop.settings import Settings
+from shop.settings import BadSettings, Settings
 from wechat.platform import Platform
 
 log = structlog.get_logger()
@@ -96,6 +99,7 @@ def _api_routes() -> list[Any]:
         *shop.cart.controllers.ROUTES,
         *shop.orders.checkout_controllers.ROUTES,
         *shop.orders.controllers.ROUTES,
+        *shop.orders.payment_controllers.ROUTES,
         *shop.aftersales.controllers.ROUTES,
     ]
 
@@ -115,6 +119,7 @@ def _admin_routes() -> list[Any]:
         *shop.members.transfer_admin.ROUTES,
         *shop.shipping.admin.ROUTES,
         *shop.orders.admin.ROUTES,
+        *shop.orders.payment_admin.ROUTES,
         *shop.aftersales.admin.ROUTES,
     ]
 
@@ -130,6 +135,15 @@ def _routes(settings: Settings, db: Database, clock: Clock) -> list[Any]:
         *admin_router.guarded(_admin_routes(), db, clock),
         Router("/wechat", route_handlers=payments.controllers.ROUTES, tags=["wechat"]),
     ]
+
+
+def peers_of(settings: Settings) -> Peers:
+    """Who calls us, behind which proxies. In dev the caller is this machine, which WeChat takes for nobody's address."""
+    try:
+        trusted = networks(settings.trusted_proxies)
+    except ValueError as error:
+        raise BadSettings([f"SHOP_TRUSTED_PROXIES must be networks like 10.0.0.0/8, with commas between: {error}"]) from error
+    return Peers(trusted, stand_in=None if settings.production else "192.0.2.1")
 
 
 def platform_of(settings: Settings, db: Database, clock: Clock) -> Platform:
@@ -159,7 +173,16 @@ def gateway_of(settings: Settings) -> Gateway:
     connection = Connection(
         url=pay.url, mchid=pay.mch_id, cert_serial=pay.cert_serial, private_key=pay.private_key, keyring=keyring
     )
-    merchant = Merchant(mchid=pay.mch_id, appid=settings.wechat.app_id)
+    merchant = Merchant(
+        mchid=pay.mch_id,
+        appid=pay.app_id,
+        paying_appid=settings.wechat.app_id,
+        sub_mchid=pay.sub_mch_id,
+        sub_appid=pay.sub_app_id,
+        region=pay.region,
+        currency=pay.currency,
+        merchant_category_code=pay.merchant_category_code,
+    )
     return Gateway(connection, merchant, f"{settings.public_url}/wechat/pay/notify")
 
 
@@ -211,6 +234,7 @@ def create_app(
         "payee": ShopPayee(),
         "member_sessions": Sessions(db, clock),
         "passwords": passwords or Passwords(),
+        "peers": peers_of(settings),
         "readings": health.Readings([payments.watch.read]),
     }
     routes = _routes(settings, db, clock)

@@ -104,3 +104,49 @@ def test_each_upstream_comes_from_the_sandbox_by_itself(tmp_path: Path, unconnec
     del given["WECHAT_PAY_CERT_SERIAL"]
     with pytest.raises(BadSettings, match="WECHAT_PAY_CERT_SERIAL is missing"):
         settings.read(given)
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({"WECHAT_PAY_SUB_APP_ID": "wxsub"}, "needs WECHAT_PAY_SUB_MCH_ID"),
+        ({"WECHAT_PAY_APP_ID": "wxother"}, "must be WECHAT_APP_ID"),
+        ({"WECHAT_PAY_SUB_MCH_ID": "1900000001"}, "another merchant"),
+        ({"WECHAT_PAY_SUB_MCH_ID": "1900000009", "WECHAT_PAY_APP_ID": "wxother"}, "people pay in the Mini Program"),
+        ({"WECHAT_PAY_REGION": "mars"}, "one of cn, global"),
+        ({"WECHAT_PAY_CURRENCY": "HKD"}, "must be CNY"),
+        ({"WECHAT_PAY_MERCHANT_CATEGORY_CODE": "4111"}, "only for WECHAT_PAY_REGION=global"),
+        ({"WECHAT_PAY_URL": "https://apihk.mch.weixin.qq.com"}, "of overseas merchants"),
+        ({"WECHAT_PAY_REGION": "global", "WECHAT_PAY_MERCHANT_CATEGORY_CODE": "4111"}, "WECHAT_PAY_CURRENCY"),
+        ({"WECHAT_PAY_REGION": "global", "WECHAT_PAY_CURRENCY": "hk"}, "three letters"),
+        ({"WECHAT_PAY_REGION": "global", "WECHAT_PAY_CURRENCY": "HKD"}, "four digits"),
+        ({"WECHAT_PAY_REGION": "global", "WECHAT_PAY_URL": "https://api.mch.weixin.qq.com"}, "of domestic merchants"),
+    ],
+)
+def test_kinds_of_merchants_do_not_contradict_themselves(
+    unconnected: Settings, changed: dict[str, str], word: str
+) -> None:
+    with pytest.raises(BadSettings) as refused:
+        settings.read(_production(unconnected, **changed))
+    assert any(word in mistake for mistake in refused.value.mistakes), refused.value.mistakes
+
+
+def test_a_partner_and_an_overseas_merchant_are_settings(unconnected: Settings) -> None:
+    partner = settings.read(
+        _production(
+            unconnected,
+            WECHAT_PAY_SUB_MCH_ID="1900000009",
+            WECHAT_PAY_SUB_APP_ID="wx1234567890abcdef",
+            WECHAT_PAY_APP_ID="wxpartner",
+        )
+    )
+    assert (partner.pay.app_id, partner.pay.sub_app_id) == ("wxpartner", partner.wechat.app_id)
+    overseas = settings.read(
+        _production(
+            unconnected,
+            WECHAT_PAY_REGION="global",
+            WECHAT_PAY_CURRENCY="HKD",
+            WECHAT_PAY_MERCHANT_CATEGORY_CODE="4111",
+        )
+    )
+    assert (overseas.pay.url, overseas.pay.currency) == ("https://apihk.mch.weixin.qq.com", "HKD")

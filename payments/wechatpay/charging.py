@@ -13,6 +13,8 @@ from payments.wechatpay.wording import ATTACH_BYTES, DESCRIPTION_BYTES, beijing,
 
 _TRADE_TYPES = {"jsapi": "JSAPI", "app": "APP", "h5": "MWEB", "native": "NATIVE"}
 CHANNELS = frozenset(_TRADE_TYPES)
+_ONLY_STORE = "1"
+"""WeChat wants to know which counter; a shop with one has no name for it."""
 _SCENE_TYPES = frozenset({"Wap", "iOS", "Android"})
 
 
@@ -97,7 +99,7 @@ class Charging(Speaker):
         description: str,
         amount_fen: int,
         auth_code: str,
-        store_id: str,
+        store_id: str = _ONLY_STORE,
         device_ip: str | None = None,
         device_id: str | None = None,
         attach: str | None = None,

@@ -37,7 +37,7 @@ class Combining(Speaker):
         if not _FEWEST <= len(asks) <= _MOST:
             raise ValueError(f"a combination has {_FEWEST} to {_MOST} sub-orders, not {len(asks)}")
         body: dict[str, Any] = {
-            "combine_appid": asks[0].appid or self.merchant.appid,
+            "combine_appid": self._appid(asks[0].appid),
             "combine_mchid": self.merchant.mchid,
             "combine_out_trade_no": number(combine_no, at_least=6),
             "time_expire": beijing(expires_at),
@@ -45,7 +45,8 @@ class Combining(Speaker):
             "sub_orders": [self._sub_order(ask) for ask in asks],
         }
         if payer := openid or asks[0].openid:
-            body["combine_payer_info"] = {"openid": payer}
+            named = self.merchant.payer(payer, asks[0].appid)
+            body["combine_payer_info"] = {name.removeprefix("sp_"): value for name, value in named.items()}
         scene = scene_of(asks[0])
         if client_ip:
             scene["payer_client_ip"] = client_ip
@@ -64,10 +65,14 @@ class Combining(Speaker):
     async def close_combined(self, combine_no: str, out_trade_nos: Sequence[str], *, appid: str | None = None) -> None:
         """`POST …/close`, with exactly the sub-orders it was opened with. Raises `Refused` when it is paid."""
         body = {
-            "combine_appid": appid or self.merchant.appid,
+            "combine_appid": self._appid(appid),
             "sub_orders": [{"mchid": self.merchant.mchid, "out_trade_no": no, **self._sub()} for no in out_trade_nos],
         }
         await self.connection.call("POST", f"{_ROOT}/out-trade-no/{segment(combine_no)}/close", body)
+
+    def _appid(self, paid_in: str | None) -> str:
+        """A partner combines in its own name; the app of the payer may be a sub-merchant's."""
+        return self.merchant.appid if self.merchant.is_partner else paid_in or self.merchant.client_appid
 
     def _sub_order(self, ask: ChargeAsk) -> dict[str, Any]:
         order: dict[str, Any] = {

@@ -62,12 +62,13 @@ _DIALECTS = {
 class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     """`mchid` signs. With `sub_mchid` it is a partner's, and the money is the sub-merchant's.
 
-    `appid` is bound to `mchid`, `sub_appid` to `sub_mchid`. `region`: `cn` or `global`; there, `currency` is what prices
-    are in, and `merchant_category_code` (MCC) is a must.
+    `appid` is bound to `mchid`, `sub_appid` to `sub_mchid`; people pay in the app `paying_appid`, which is one of them.
+    `region`: `cn` or `global`; there, `currency` is what prices are in, and `merchant_category_code` (MCC) is a must.
     """
 
     mchid: str
     appid: str
+    paying_appid: str | None = None
     sub_mchid: str | None = None
     sub_appid: str | None = None
     region: str = "cn"
@@ -81,7 +82,7 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def client_appid(self) -> str:
         """The app in which people pay: openids are of it, and the client's parameters are signed for it."""
-        return self.sub_appid or self.appid
+        return self.paying_appid or self.appid
 
     @property
     def dialect(self) -> Dialect:
@@ -90,9 +91,9 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     def named(self, appid: str | None = None) -> dict[str, str]:
         """Who charges, as members of a request, for a payer in the app `appid`."""
         if self.sub_mchid is None:
-            return {"appid": appid or self.appid, "mchid": self.mchid}
+            return {"appid": appid or self.client_appid, "mchid": self.mchid}
         us = {"sp_appid": self.appid, "sp_mchid": self.mchid, "sub_mchid": self.sub_mchid}
-        if self.sub_appid is not None and (appid or self.sub_appid) == self.sub_appid:
+        if self.sub_appid is not None and self._in_sub(appid):
             us["sub_appid"] = self.sub_appid
         return us
 
@@ -110,5 +111,7 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
         """The payer, known by `openid` in the app `appid`."""
         if not self.is_partner:
             return {"openid": openid}
-        in_sub = self.sub_appid is not None and (appid or self.sub_appid) == self.sub_appid
-        return {"sub_openid" if in_sub else "sp_openid": openid}
+        return {"sub_openid" if self._in_sub(appid) else "sp_openid": openid}
+
+    def _in_sub(self, appid: str | None) -> bool:
+        return self.is_partner and (appid or self.client_appid) == self.sub_appid

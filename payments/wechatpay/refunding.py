@@ -16,9 +16,18 @@ class Refunding(Speaker):
     """Money back to who paid."""
 
     async def refund(
-        self, *, out_refund_no: str, out_trade_no: str, amount_fen: int, total_fen: int, reason: str
+        self,
+        *,
+        out_refund_no: str,
+        out_trade_no: str,
+        amount_fen: int,
+        total_fen: int,
+        reason: str,
+        transaction_id: str | None = None,
     ) -> RefundTrade:
         """`POST …/refunds`: accepted is not refunded yet. Same number and values: harmless.
+
+        With `transaction_id` that names the payment instead of `out_trade_no` (a part of a combined one).
 
         Our `notify_url` always goes with it: without one WeChat may tell the portal's address, in XML. (Defect 7: the
         package would guess.) Raises `Refused`, `Unknown`.
@@ -26,7 +35,7 @@ class Refunding(Speaker):
         dialect = self.merchant.dialect
         body: dict[str, Any] = {
             **(self.merchant.named() if dialect.refund_names_merchant else self.merchant.sub()),
-            "out_trade_no": number(out_trade_no),
+            **({"transaction_id": transaction_id} if transaction_id else {"out_trade_no": number(out_trade_no)}),
             "out_refund_no": number(out_refund_no, at_most=64),
             "notify_url": self.notify_url,
             "amount": {"refund": fen(amount_fen), "total": fen(total_fen), "currency": self.merchant.currency},

@@ -1,0 +1,104 @@
+"""Reading the environment: mistakes are collected, not stopped at, and never name a secret."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+
+class BadSettings(SystemExit):
+    """Some settings are missing, weak or contradict each other; each line says which and why."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("Cannot start:\n" + "\n".join(f"  - {mistake}" for mistake in mistakes))
+        self.mistakes = mistakes
+
+
+class Reader:
+    """Collects mistakes instead of stopping at the first."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.env = environment
+        self.mistakes: list[str] = []
+
+    def text(self, name: str, *, default: str | None = None, why: str = "") -> str:
+        value = self.env.get(name, "").strip() or default
+        if value is None:
+            self.mistakes.append(f"{name} is missing" + (f": {why}" if why else ""))
+            return ""
+        return value
+
+    def maybe(self, name: str) -> str | None:
+        """What need not be there."""
+        return self.env.get(name, "").strip() or None
+
+    def integer(self, name: str, default: int) -> int:
+        value = self.text(name, default=str(default))
+        if not value.isdecimal() or not 1 <= int(value) <= 65535:
+            self.mistakes.append(f"{name} must be a port number from 1 to 65535, not {value!r}")
+            return default
+        return int(value)
+
+    def url(self, name: str, *, default: str | None = None, why: str = "", schemes: tuple[str, ...]) -> str:
+        value = self.text(name, default=default, why=why)
+        if value and (urlsplit(value).scheme not in schemes or not urlsplit(value).hostname):
+            self.mistakes.append(f"{name} must be a URL that begins with {' or '.join(s + '://' for s in schemes)}")
+        return value.rstrip("/")
+
+    def pem(self, name: str, *, why: str = "") -> str:
+        """A PEM, or the path of a file that holds one."""
+        value = self.text(name, why=why)
+        if not value or "-----BEGIN" in value:
+            return value.replace("\\n", "\n").replace("\r\n", "\n")
+        try:
+            return Path(value).read_text(encoding="ascii").replace("\r\n", "\n")
+        except (OSError, UnicodeDecodeError) as error:
+            self.mistakes.append(f"{name} is neither a PEM nor a readable file: {type(error).__name__}")
+            return ""
+
+
+def check_key(reader: Reader, name: str, pem: str) -> None:
+    """Name what is wrong with a key that is there."""
+    if not pem:
+        return
+    try:
+        key = (
+            load_pem_private_key(pem.encode(), None)
+            if "PRIVATE KEY" in pem.splitlines()[0]
+            else load_pem_public_key(pem.encode())
+        )
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        reader.mistakes.append(f"{name} is not a PEM key that can be read (without a password)")
+        return
+    if not isinstance(key, RSAPrivateKey | RSAPublicKey):
+        reader.mistakes.append(f"{name} must be an RSA key")
+    elif name.endswith("PRIVATE_KEY") and not isinstance(key, RSAPrivateKey):
+        reader.mistakes.append(f"{name} holds a public key; the private one is needed")
+
+
+def with_embedded(given: dict[str, str], data_dir: Path) -> dict[str, str]:
+    """Fill what dev lacks from the files of the embedded database and the simulated WeChat, each upstream by itself."""
+    database = _env_file(data_dir / "database.env")
+    world = _env_file(data_dir / "sandbox" / "merchant.env")
+    found: dict[str, str] = {}
+    if "DATABASE_URL" not in given:
+        found |= database
+    pay = {k: v for k, v in world.items() if k.startswith("WECHAT_PAY_")}
+    platform = {k: v for k, v in world.items() if not k.startswith("WECHAT_PAY_")}
+    if "WECHAT_PAY_URL" not in given:
+        found |= pay
+    if "WECHAT_API_URL" not in given:
+        found |= platform
+    return found | given
+
+
+def _env_file(path: Path) -> dict[str, str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}
