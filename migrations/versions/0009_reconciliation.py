@@ -15,6 +15,12 @@ _CLAIMS = """
 """
 """The third side of reconciling: what the payables believe to have been paid. Payments knows no order, so it reads this;
 a new kind of payable is one more `UNION ALL`."""
+_ANALYZE = """
+    CREATE FUNCTION analyze_bills() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+    BEGIN ANALYZE bill_trade, bill_flow; END $$
+"""
+"""A bill brings a whole day at once, of which the planner knows nothing until somebody looks; the application's role may
+not look by itself."""
 
 
 def upgrade() -> None:
@@ -181,3 +187,4 @@ def upgrade() -> None:
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change()"
         )
     op.execute(_CLAIMS)
+    op.execute(_ANALYZE)

@@ -35,9 +35,9 @@ _FEES = f"""
     FROM (
         SELECT o.*, CASE WHEN abs((o.booked_fen - o.coupon_fen - w.net_fen) * 1000 - o.fee_millifen) < 1000
             THEN o.booked_fen - o.coupon_fen - w.net_fen ELSE o.fee_fen END AS fen
-        FROM ({_OURS}) o LEFT JOIN (
-            SELECT business_id, sum(amount_fen)::bigint AS net_fen FROM bill_flow WHERE day = $1 GROUP BY 1
-        ) w ON w.business_id = o.id
+        FROM ({_OURS}) o LEFT JOIN LATERAL (
+            SELECT sum(amount_fen)::bigint AS net_fen FROM bill_flow WHERE day = $1 AND business_id = o.id
+        ) w ON true
         WHERE o.fee_millifen <> 0
     ) billed WHERE fen <> 0 ORDER BY line {_ONCE}
 """

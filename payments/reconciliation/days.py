@@ -69,6 +69,9 @@ async def match(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day:
     say(f"{day}: matching")
     async with db.begin() as session:
         await keeping.patient(session)
+        await keeping.look(session)
+    async with db.begin() as session:
+        await keeping.patient(session)
         found = await session.get_one(BillDay, day, with_for_update=True)
         found.run += 1
         run = found.run

@@ -101,8 +101,11 @@ async def _download(gateway: Gateway, day: date, kind: BillKind, spool: Spool) -
         ticket = await gateway.bills.apply_fund_flow(day)
     if ticket.hash_type.upper() != "SHA1":
         raise BadBill("announced with a hash that is not SHA1")
-    async for piece in gateway.bills.download(ticket.download_url):
-        await asyncio.to_thread(spool.write, piece)
+    try:
+        async for piece in gateway.bills.download(ticket.download_url):
+            await asyncio.to_thread(spool.write, piece)
+    except Refused as answer:  # the address is old, or somebody else's: a new one is asked for
+        raise Unknown(str(answer)) from answer
     await asyncio.to_thread(spool.close)
     return str(ticket.hash_value)
 

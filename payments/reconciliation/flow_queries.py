@@ -15,29 +15,31 @@ _MEANING = """
 
 ROWS = f"SELECT *, {_MEANING} AS meaning FROM bill_flow WHERE day = $1"
 
-BOOKED = f"""
-    flow AS MATERIALIZED (
+_OURS = f"""
+    SELECT b.*, coalesce(p.payable, f.payable) AS payable, coalesce(p.out_trade_no, q.out_trade_no) AS out_trade_no,
+        f.out_refund_no, coalesce(f.state IN ('requested', 'processing', 'abnormal'), false) AS under_way,
+        p.id IS NOT NULL OR f.id IS NOT NULL OR b.meaning = 'payout' AS known,
+        CASE WHEN p.id IS NOT NULL THEN ARRAY['received:' || p.out_trade_no, 'fee:' || b.business_id, 'coupon:' || b.business_id]
+            WHEN f.id IS NOT NULL THEN ARRAY['refunded:' || f.out_refund_no, 'fee:' || b.business_id, 'coupon:' || b.business_id]
+            WHEN b.meaning = 'payout' THEN ARRAY['transferred:' || b.voucher, 'share_returned:' || b.voucher]
+                || ARRAY(SELECT DISTINCT o.cause FROM posting o WHERE o.cause > 'shared:' || b.voucher || ':'
+                         AND o.cause < 'shared:' || b.voucher || ';')
+        END AS causes
+    FROM (
         SELECT business_id, meaning, min(at) AS at, min(line) AS line, max(voucher) AS voucher,
             sum(amount_fen)::bigint AS net_fen, string_agg(DISTINCT type, ' ') AS types
         FROM ({ROWS}) m GROUP BY business_id, meaning
-    ), ours AS (
-        SELECT b.*, p.payable, p.out_trade_no, NULL AS out_refund_no, false AS under_way,
-            ARRAY['received:' || p.out_trade_no, 'fee:' || b.business_id, 'coupon:' || b.business_id] AS causes
-        FROM flow b JOIN payment p ON p.transaction_id = b.business_id WHERE b.meaning = 'trade' AND NOT p.external
-        UNION ALL
-        SELECT b.*, f.payable, p.out_trade_no, f.out_refund_no, f.state IN ('requested', 'processing', 'abnormal'),
-            ARRAY['refunded:' || f.out_refund_no, 'fee:' || b.business_id, 'coupon:' || b.business_id]
-        FROM flow b JOIN refund f ON f.refund_id = b.business_id JOIN payment p ON p.id = f.payment_id
-        WHERE b.meaning = 'trade'
-        UNION ALL
-        SELECT b.*, NULL, NULL, NULL, false,
-            ARRAY['transferred:' || b.voucher, 'share_returned:' || b.voucher]
-                || ARRAY(SELECT DISTINCT o.cause FROM posting o WHERE o.cause > 'shared:' || b.voucher || ':'
-                         AND o.cause < 'shared:' || b.voucher || ';')
-        FROM flow b WHERE b.meaning = 'payout' AND b.voucher <> ''
-    ), booked AS MATERIALIZED (
+    ) b
+    LEFT JOIN payment p ON b.meaning = 'trade' AND p.transaction_id = b.business_id AND NOT p.external
+    LEFT JOIN refund f ON b.meaning = 'trade' AND f.refund_id = b.business_id
+    LEFT JOIN payment q ON q.id = f.payment_id
+"""
+"""The rows by what they are about, and under which causes our ledger has the same."""
+
+BOOKED = f"""
+    booked AS MATERIALIZED (
         SELECT o.*, coalesce(s.fen, 0) AS booked_fen, coalesce(s.fee_fen, 0) AS fee_fen, coalesce(s.done, false) AS done
-        FROM ours o CROSS JOIN LATERAL (
+        FROM ({_OURS}) o CROSS JOIN LATERAL (
             SELECT sum(CASE g.debit WHEN 'wechat' THEN g.amount_fen ELSE -g.amount_fen END)::bigint AS fen,
                 sum(CASE g.debit WHEN 'wechat' THEN g.amount_fen ELSE -g.amount_fen END)
                     FILTER (WHERE g.cause LIKE 'fee:%')::bigint AS fee_fen,
@@ -45,7 +47,8 @@ BOOKED = f"""
             FROM posting g WHERE g.cause = ANY (o.causes) AND 'wechat' IN (g.debit, g.credit)
         ) s
     )"""
-"""`flow`: the rows by what they are about. `booked`: those that are ours, with what our ledger says of the same."""
+"""With what the ledger has of each. Read once and by index for each row: whatever the planner believes of a day that was
+loaded a moment ago, no table is compared with itself."""
 
 _FITS = "(b.done AND b.net_fen IN (b.booked_fen, b.booked_fen - b.fee_fen))"
 _WAITS = "NOT EXISTS (SELECT FROM bill n WHERE n.day = $1::date + 1 AND n.kind = 'fund_flow' AND n.state <> 'wanted')"
@@ -55,18 +58,16 @@ _ROW = (
 
 MOVEMENTS = f"""
     WITH {BOOKED}
-    SELECT 'fund_flow_mismatch' AS kind, b.business_id AS reference, b.out_trade_no, b.out_refund_no,
-        b.meaning = 'payout' AND {_WAITS} AS waits,
-        jsonb_build_object('bill', {_ROW}, 'ours', jsonb_build_object('booked_fen', b.booked_fen, 'fee_fen', b.fee_fen),
-            'order', to_jsonb(b.payable)) AS facts
-    FROM booked b WHERE NOT {_FITS} AND NOT b.under_way
-    UNION ALL
-    SELECT CASE b.meaning WHEN 'unknown' THEN 'fund_flow_unknown_type' ELSE 'fund_flow_unknown' END, b.business_id,
-        NULL, NULL, false, jsonb_build_object('bill', {_ROW}, 'ours', NULL, 'order', NULL)
-    FROM flow b WHERE b.meaning = 'unknown' OR b.meaning <> 'bank' AND b.types NOT LIKE '%手续费%'
-        AND NOT EXISTS (SELECT FROM booked k WHERE k.business_id = b.business_id AND k.meaning = b.meaning)
-        AND NOT EXISTS (SELECT FROM bill_trade r WHERE r.transaction_id = b.business_id)
-        AND NOT EXISTS (SELECT FROM bill_trade r WHERE r.refund_id = b.business_id)
+    SELECT CASE WHEN b.known THEN 'fund_flow_mismatch' WHEN b.meaning = 'unknown' THEN 'fund_flow_unknown_type'
+            ELSE 'fund_flow_unknown' END AS kind,
+        b.business_id AS reference, b.out_trade_no, b.out_refund_no, b.meaning = 'payout' AND {_WAITS} AS waits,
+        jsonb_build_object('bill', {_ROW}, 'ours', CASE WHEN b.known THEN
+            jsonb_build_object('booked_fen', b.booked_fen, 'fee_fen', b.fee_fen) END, 'order', b.payable) AS facts
+    FROM booked b
+    WHERE b.known AND NOT {_FITS} AND NOT b.under_way OR b.meaning = 'unknown'
+        OR NOT b.known AND b.meaning = 'trade' AND b.types NOT LIKE '%手续费%'
+            AND NOT EXISTS (SELECT FROM bill_trade r WHERE r.transaction_id = b.business_id)
+            AND NOT EXISTS (SELECT FROM bill_trade r WHERE r.refund_id = b.business_id)
 """
 """Each movement is what our ledger has booked for the same thing; one that the trade bill knows and we do not is a
 difference there already."""
@@ -110,19 +111,21 @@ BALANCE = """
 """The balances join: the day's own rows, and with the last bill before, if no day between them is unknown."""
 
 FIGURES = f"""
-    WITH {BOOKED}
-    SELECT (SELECT coalesce(sum(net_fen), 0) FROM flow)::bigint AS net_fen,
-        (SELECT coalesce(sum(amount_fen), 0) FROM bill_flow WHERE day = $1 AND amount_fen > 0)::bigint AS income_fen,
-        (SELECT coalesce(-sum(amount_fen), 0) FROM bill_flow WHERE day = $1 AND amount_fen < 0)::bigint AS expense_fen,
-        (SELECT count(*) FROM bill_flow WHERE day = $1) AS rows,
-        (SELECT coalesce(sum(booked_fen), 0) FROM booked)::bigint AS booked_fen,
-        (SELECT coalesce(sum(net_fen - booked_fen), 0) FROM booked WHERE under_way AND NOT done)::bigint AS in_transit_fen,
-        (SELECT coalesce(sum(net_fen), 0) FROM flow WHERE meaning = 'bank')::bigint AS bank_fen,
-        (SELECT coalesce(sum(net_fen), 0) FROM flow WHERE meaning = 'unknown')::bigint AS suspense_fen,
-        (SELECT coalesce(sum(b.net_fen - b.booked_fen), 0) FROM booked b WHERE {_FITS} AND b.net_fen <> b.booked_fen)::bigint
-            + (SELECT coalesce(sum(b.net_fen), 0) FROM flow b WHERE b.meaning = 'trade' AND b.types LIKE '%手续费%'
-                AND NOT EXISTS (SELECT FROM booked k WHERE k.business_id = b.business_id))::bigint AS residual_fen,
-        (SELECT balance_fen FROM bill_flow WHERE day = $1 ORDER BY line DESC LIMIT 1) AS closing_fen
+    WITH {BOOKED}, rows AS (
+        SELECT count(*) AS rows, coalesce(sum(amount_fen) FILTER (WHERE amount_fen > 0), 0)::bigint AS income_fen,
+            coalesce(-sum(amount_fen) FILTER (WHERE amount_fen < 0), 0)::bigint AS expense_fen,
+            (array_agg(balance_fen ORDER BY line DESC))[1] AS closing_fen
+        FROM bill_flow WHERE day = $1
+    ), sums AS (
+        SELECT coalesce(sum(b.net_fen), 0)::bigint AS net_fen, coalesce(sum(b.booked_fen), 0)::bigint AS booked_fen,
+            coalesce(sum(b.net_fen - b.booked_fen) FILTER (WHERE b.under_way AND NOT b.done), 0)::bigint AS in_transit_fen,
+            coalesce(sum(b.net_fen) FILTER (WHERE b.meaning = 'bank'), 0)::bigint AS bank_fen,
+            coalesce(sum(b.net_fen) FILTER (WHERE b.meaning = 'unknown'), 0)::bigint AS suspense_fen,
+            coalesce(sum(b.net_fen - b.booked_fen) FILTER (WHERE b.known AND {_FITS}
+                OR NOT b.known AND b.meaning = 'trade' AND b.types LIKE '%手续费%'), 0)::bigint AS residual_fen
+        FROM booked b
+    )
+    SELECT * FROM rows, sums
 """
 """The day's movement, and what explains it."""
 

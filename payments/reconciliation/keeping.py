@@ -53,6 +53,12 @@ async def patient(session: AsyncSession) -> None:
     await session.execute(text("SET LOCAL work_mem = '64MB'"))
 
 
+async def look(session: AsyncSession) -> None:
+    """Have the planner look at the rows that came: before, it believes a new day to be empty."""
+    connection = await raw(session)
+    await connection.execute("SELECT analyze_bills()", timeout=PATIENCE_S)
+
+
 async def keep(db: Database, clock: Clock, day: date, kind: BillKind, spool: Kept, say: Say = silent) -> None:
     """Take over a bill's rows and bytes, verified to the last total. Raises `BadBill`: then nothing of it is kept."""
     now = clock.now()

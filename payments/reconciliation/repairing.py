@@ -52,7 +52,8 @@ async def _ask(db: Database, gateway: Gateway, payee: Payee, clock: Clock, found
     """One question; whatever goes wrong with it, the others are asked as well."""
     try:
         if found.kind in REFUNDS:
-            return str(await refunds.ask(db, gateway, payee, clock, found.out_refund_no or "") or "asked")
+            await refunds.ask(db, gateway, payee, clock, found.out_refund_no or "")
+            return "asked"
         return await asking.ask(db, gateway, payee, clock, found.out_trade_no or "")
     except asking.WeChatPayUnknown:
         return "unknown"

@@ -81,7 +81,7 @@ class TradeBill:
         columns = reading.Columns(header, _COLUMNS, _ABSENT)
         for line, text in reading.body(self._numbered, self._check):
             at, *middle, fee_millifen, accepted_at = columns.read(text, line)
-            row = TradeRow(accepted_at or at, *middle, fee_millifen, self._fee_fen(fee_millifen))
+            row = TradeRow._make([accepted_at or at, *middle, fee_millifen, self._fee_fen(fee_millifen)])
             self._count(row)
             yield line, row
 
