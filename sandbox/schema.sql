@@ -136,11 +136,11 @@ CREATE TABLE IF NOT EXISTS sub_openids (
     sub_openid TEXT PRIMARY KEY, openid TEXT NOT NULL UNIQUE REFERENCES users (openid)
 ) WITHOUT ROWID;
 
--- Every fen that came to an account of the merchant's (positive) or left it, with what is left. Nothing here changes.
+-- Every fen that came to an account of the merchant's (positive) or left it. Nothing here changes.
 CREATE TABLE IF NOT EXISTS movements (
     id INTEGER PRIMARY KEY, at REAL NOT NULL, account TEXT NOT NULL CHECK (account IN ('BASIC', 'OPERATION', 'FEES')),
     business_id TEXT NOT NULL, flow_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, amount INTEGER NOT NULL,
-    balance INTEGER NOT NULL, applicant TEXT NOT NULL, note TEXT NOT NULL, voucher TEXT NOT NULL
+    applicant TEXT NOT NULL, note TEXT NOT NULL, voucher TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS movements_by_time ON movements (account, at, id);
 CREATE TRIGGER IF NOT EXISTS movements_stay BEFORE UPDATE ON movements

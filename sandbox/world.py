@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sandbox import keyring, knobs
 from sandbox.clock import Clock
@@ -25,6 +26,8 @@ class World:
     knobs: Knobs
     faults: Faults = field(default_factory=Faults)
     signature_failures: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=100))
+    tickets: dict[str, Any] = field(default_factory=dict)
+    """What download addresses open; forgotten at a restart, as they live for minutes only."""
     nonces: deque[str] = field(default_factory=lambda: deque(maxlen=10_000))
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something may have become due: a new notice, a refund, a jump of the clock."""

@@ -1,7 +1,7 @@
-"""Levers on the world as a whole: health, clock, settings, balance, faults, tokens."""
+"""Levers on the world as a whole: health, clock, settings, faults, tokens."""
 
 import re
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import delete, get, post
@@ -21,12 +21,6 @@ class Jump(msgspec.Struct, forbid_unknown_fields=True):
     """How far business time moves on."""
 
     seconds: float
-
-
-class Balance(msgspec.Struct, forbid_unknown_fields=True):
-    """What the merchant can refund from; ``null`` is enough for anything."""
-
-    fen: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None
 
 
 def handlers(world: World) -> list[ControllerRouterHandler]:
@@ -75,13 +69,7 @@ def _settings(world: World) -> list[ControllerRouterHandler]:
         merchant_env.write(world)
         return world.knobs
 
-    @post("/_sandbox/merchant/balance", status_code=200, summary="What the merchant can refund from")
-    async def balance(data: JSONBody[Balance]) -> Balance:
-        world.knobs.balance_fen = data.fen
-        world.keep_knobs()
-        return data
-
-    return [settings, tune, balance]
+    return [settings, tune]
 
 
 def _trouble(world: World) -> list[ControllerRouterHandler]:

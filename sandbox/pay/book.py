@@ -1,4 +1,4 @@
-"""The merchant's money book: every fen that comes or goes, appended once, with the balance after it.
+"""The merchant's money book: every fen that comes or goes, appended once.
 
 Fees are whole fen of each payment, rounded half up, taken at once from what comes in (a setting shows them as rows of
 their own); a refund brings its part back, and all parts together bring back exactly the fee. A refund is booked when it
@@ -75,7 +75,6 @@ def book(
             "flow_id": f"4200{secrets.randbelow(10**6):06d}{day(moment)}{secrets.randbelow(10**10):010d}",
             "kind": kind,
             "amount": fen,
-            "balance": balance_fen(world, account) + fen,
             "applicant": applicant,
             "note": note,
             "voucher": voucher,
@@ -85,10 +84,10 @@ def book(
         hold(world, -fen)
 
 
-def balance_fen(world: World, account: Account = "BASIC") -> int:
-    """What the account holds, promised or not."""
-    last = world.db.row("SELECT balance FROM movements WHERE account = ? ORDER BY id DESC LIMIT 1", account)
-    return int(last["balance"]) if last else OPENING_FEN
+def balance_fen(world: World, account: Account = "BASIC", *, before: float | None = None) -> int:
+    """What the account holds, promised or not; or held at a moment."""
+    sql = "SELECT sum(amount) FROM movements WHERE account = ? AND (? IS NULL OR at < ?)"
+    return OPENING_FEN + world.db.number(sql, account, before, before)
 
 
 def covers(world: World, fen: int) -> bool:

@@ -80,10 +80,10 @@ def find(world: World, out_refund_no: str) -> sqlite3.Row | None:
 
 def settle_due(world: World) -> None:
     """Let every refund succeed whose time has come."""
-    sql = "SELECT out_refund_no FROM refunds WHERE settle_at <= ? ORDER BY settle_at"
+    sql = "SELECT out_refund_no, settle_at FROM refunds WHERE settle_at <= ? ORDER BY settle_at"
     for row in world.db.rows(sql, world.clock.now()):
         with world.db.transaction():
-            _settle(world, row["out_refund_no"], "SUCCESS")
+            _settle(world, row["out_refund_no"], "SUCCESS", at=row["settle_at"])
 
 
 def move(world: World, out_refund_no: str, status: str) -> dict[str, Any]:
@@ -157,10 +157,10 @@ def accept(
     return accepted
 
 
-def _settle(world: World, out_refund_no: str, status: str) -> sqlite3.Row:
+def _settle(world: World, out_refund_no: str, status: str, *, at: float | None = None) -> sqlite3.Row:
     """Set the outcome and, when the merchant gave a notify URL, write the notice."""
     now = world.clock.now()
-    done_at = now if status == "SUCCESS" else None
+    done_at = (at or now) if status == "SUCCESS" else None
     settle_at = now + world.knobs.refund_delay_s if status == "PROCESSING" else None
     sql = "UPDATE refunds SET status = ?, settle_at = ?, done_at = ? WHERE out_refund_no = ?"
     world.db.write(sql, status, settle_at, done_at, out_refund_no)

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from sandbox.pay import certificates, codepay, echo, forms, orders, parties, refunds
+from sandbox.pay.bills import routes as bills
 from sandbox.pay.combined import routes as combined
 from sandbox.pay.customs import routes as customs
 from sandbox.pay.exchange import Call
@@ -79,6 +80,7 @@ ROUTES = [
     ),
     Route("POST", "/v3/security/echo", echo.answer, forms.ECHO, sealed=(echo.ENCRYPTED,)),
     Route("GET", "/v3/certificates", lambda world, _: certificates.download(world)),
+    *bills.ROUTES,
     *combined.ROUTES,
     *transfers.ROUTES,
     *partner.ROUTES,

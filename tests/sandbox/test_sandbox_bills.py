@@ -1,0 +1,346 @@
+"""Bills: asked for by day, in WeChat's format, from the sandbox's own money book."""
+
+import gzip
+import hashlib
+import json
+import tracemalloc
+from base64 import b64decode
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from sandbox.pay.bills import making
+from sandbox.world import open_world
+
+BEIJING = timezone(timedelta(hours=8))
+SAMPLE = json.loads((Path(__file__).parent / "vectors" / "bill-all-sample.json").read_text())
+
+
+def now(box) -> datetime:
+    return datetime.fromisoformat(box.look("clock")["now"])
+
+
+def at(box, hour: int, minute: int = 0, days: int = 1) -> date:
+    """Go to that time of a later day; answers the day before it."""
+    wanted = now(box).replace(hour=hour, minute=minute, second=0) + timedelta(days=days)
+    box.lever("clock/advance", {"seconds": (wanted - now(box)).total_seconds()})
+    return wanted.date() - timedelta(days=1)
+
+
+def ask(box, kind: str, day: object, **query: str) -> httpx.Response:
+    more = "".join(f"&{name}={value}" for name, value in query.items())
+    return box.pay_api("GET", f"/v3/bill/{kind}?bill_date={day}{more}")
+
+
+def fetch(box, ticket: dict) -> httpx.Response:
+    url = urlsplit(ticket["download_url"])
+    return box.pay_api("GET", f"{url.path}?{url.query}")
+
+
+def bill(box, kind: str, day: object, **query: str) -> bytes:
+    """The plain bytes, after what was announced has been held against them."""
+    response = ask(box, kind, day, **query)
+    assert response.status_code == 200, response.text
+    assert response.json()["hash_type"] == "SHA1"
+    file = fetch(box, response.json())
+    assert file.status_code == 200
+    plain = gzip.decompress(file.content) if query.get("tar_type") else file.content
+    assert hashlib.sha1(plain).hexdigest() == response.json()["hash_value"]
+    return plain
+
+
+class Table:
+    """A reader made for the published sample."""
+
+    def __init__(self, plain: bytes) -> None:
+        assert plain.startswith(b"\xef\xbb\xbf")
+        assert plain.endswith(b"\r\n")
+        header, *rows, names, totals = plain.decode("utf-8-sig").removesuffix("\r\n").split("\r\n")
+        self.header = header.split(",")
+        self.rows = [self._row(self.header, row) for row in rows]
+        self.totals = self._row(names.split(","), totals)
+
+    @staticmethod
+    def _row(names: list[str], row: str) -> dict[str, str]:
+        assert row.startswith("`")
+        return dict(zip(names, row[1:].split(",`"), strict=True))
+
+    def sum(self, name: str) -> Decimal:
+        return sum((Decimal(row[name]) for row in self.rows), Decimal(0))
+
+
+def adds_up(table: Table) -> None:
+    assert Decimal(table.totals["总交易单数"]) == len(table.rows)
+    for column, total in {
+        "应结订单金额": "应结订单总金额",
+        "退款金额": "退款总金额",
+        "充值券退款金额": "充值券退款总金额",
+        "手续费": "手续费总金额",
+        "订单金额": "订单总金额",
+        "申请退款金额": "申请退款总金额",
+    }.items():
+        if total in table.totals:
+            assert Decimal(table.totals[total]) == table.sum(column), column
+
+
+def test_the_published_sample_is_read_by_the_same_reader() -> None:
+    sample = b64decode(SAMPLE["content_base64"])
+    assert hashlib.sha1(sample).hexdigest() == SAMPLE["sha1_hex"]
+    table = Table(sample)
+    assert len(table.rows) == 45
+    adds_up(table)
+
+
+@pytest.fixture
+def day(new_box: Callable) -> tuple:
+    """A sandbox with a day of trade behind it, ten o'clock of the next morning, and what happened."""
+    box = new_box()
+    at(box, 11)
+    plain = box.paid(description="手冲, 两杯\n`热", attach="shop=7,a")
+    prefunded, free = box.ordered(), box.ordered()
+    box.lever(f"payments/{prefunded}/pay", {"coupon_fen": 200})
+    box.lever(f"payments/{free}/pay", {"coupon_fen": 200, "coupon_kind": "NOCASH"})
+    refunds = [box.refund(number, 1000).json() for number in (plain, prefunded, free)]
+    box.lever("clock/advance", {"seconds": 5})
+    box.lever("settings", {"refund_delay_s": 86400 * 2})
+    late = box.refund(plain, 100).json()
+    box.lever("merchant/withdraw", {"fen": 5000})
+    yesterday = at(box, 10)
+    return box, yesterday, (plain, prefunded, free), [*refunds, late]
+
+
+def test_a_trade_bill(day) -> None:
+    box, yesterday, numbers, refunds = day
+    table = Table(bill(box, "tradebill", yesterday, tar_type="GZIP"))
+    assert table.header == Table(b64decode(SAMPLE["content_base64"])).header
+    adds_up(table)
+    payments = {row["商户订单号"]: row for row in table.rows if row["微信退款单号"] == "0"}
+    assert set(payments) == set(numbers)
+    plain, prefunded, free = (payments[number] for number in numbers)
+    assert (plain["商品名称"], plain["商户数据包"]) == ("手冲\\  两杯\\n`热", "shop=7\\ a")
+    assert plain["交易时间"].startswith(str(yesterday))
+    assert (plain["公众账号ID"], plain["商户号"], plain["特约商户号"]) == (box.app_id, box.mch_id, "0")
+    assert (plain["交易类型"], plain["交易状态"], plain["货币种类"]) == ("JSAPI", "SUCCESS", "CNY")
+    amounts = ("应结订单金额", "代金券金额", "订单金额", "手续费", "费率")
+    assert [plain[name] for name in amounts] == ["42.00", "0.00", "42.00", "0.25000", "0.60%"]
+    assert [prefunded[name] for name in amounts] == ["42.00", "2.00", "42.00", "0.25000", "0.60%"]
+    assert [free[name] for name in amounts] == ["40.00", "2.00", "42.00", "0.24000", "0.60%"]
+    backs = {row["商户退款单号"]: row for row in table.rows if row["微信退款单号"] != "0"}
+    amounts = ("应结订单金额", "退款金额", "充值券退款金额", "申请退款金额", "手续费", "退款类型", "退款状态")
+    shown = [[backs[refund["out_refund_no"]][name] for name in amounts] for refund in refunds]
+    assert shown == [
+        ["0.00", "10.00", "0.00", "10.00", "-0.06000", "ORIGINAL", "SUCCESS"],
+        ["0.00", "10.00", "0.47", "10.00", "-0.06000", "ORIGINAL", "SUCCESS"],
+        ["0.00", "9.53", "0.00", "10.00", "-0.06000", "ORIGINAL", "SUCCESS"],
+        ["0.00", "1.00", "0.00", "1.00", "-0.01000", "ORIGINAL", "PROCESSING"],
+    ]
+    assert {row["交易状态"] for row in backs.values()} == {"REFUND"}
+
+
+def test_a_bill_stays_as_it_was_when_the_refund_ends_later(day) -> None:
+    box, yesterday, _, refunds = day
+    before = bill(box, "tradebill", yesterday)
+    box.lever(f"refunds/{refunds[-1]['out_refund_no']}/state", {"status": "SUCCESS"})
+    assert bill(box, "tradebill", yesterday) == before
+
+
+def test_only_payments_and_only_refunds(day) -> None:
+    box, yesterday, _, _ = day
+    paid = Table(bill(box, "tradebill", yesterday, bill_type="SUCCESS"))
+    assert (len(paid.header), len(paid.rows), list(paid.totals)) == (
+        20,
+        3,
+        ["总交易单数", "应结订单总金额", "手续费总金额", "订单总金额"],
+    )
+    adds_up(paid)
+    back = Table(bill(box, "tradebill", yesterday, bill_type="REFUND"))
+    assert (len(back.header), len(back.rows)) == (29, 4)
+    assert back.header[14:16] == ["退款申请时间", "退款成功时间"]
+    assert sorted(row["退款成功时间"] != "" for row in back.rows) == [False, True, True, True]
+    adds_up(back)
+
+
+def test_the_flow_of_funds(day) -> None:
+    box, yesterday, numbers, refunds = day
+    table = Table(bill(box, "fundflowbill", yesterday))
+    assert len(table.header) == 11
+    moved = [
+        (row["业务类型"], row["收支类型"], row["收支金额(元)"], row["业务凭证号"].removeprefix("T"))
+        for row in table.rows
+    ]
+    assert [(kind, way, amount) for kind, way, amount, _ in moved] == [
+        ("交易", "收入", "41.75"),
+        ("交易", "收入", "41.75"),
+        ("交易", "收入", "39.76"),
+        ("退款", "支出", "9.94"),
+        ("退款", "支出", "9.94"),
+        ("退款", "支出", "9.47"),
+        ("提现", "支出", "50.00"),
+    ]
+    balance = Decimal("1000000.00")
+    for row in table.rows:
+        balance += Decimal(row["收支金额(元)"]) * (1 if row["收支类型"] == "收入" else -1)
+        assert Decimal(row["账户结余(元)"]) == balance
+    assert table.rows[0]["业务凭证号"] == numbers[0]
+    assert table.rows[0]["备注"] == "结算总金额42.00元;含手续费0.25元"
+    assert (table.rows[3]["微信支付业务单号"], table.rows[3]["业务凭证号"]) == (
+        refunds[0]["refund_id"],
+        refunds[0]["out_refund_no"],
+    )
+    assert table.rows[3]["资金变更提交申请人"] == f"{box.mch_id}API"
+    assert list(table.totals.values()) == ["7", "3", "123.26", "4", "79.35"]
+    assert len({row["资金流水单号"] for row in table.rows}) == 7
+    assert ask(box, "fundflowbill", yesterday, account_type="FEES").json()["code"] == "NO_STATEMENT_EXIST"
+
+
+def test_fees_in_rows_of_their_own_and_with_all_their_decimals(new_box) -> None:
+    box = new_box()
+    at(box, 11)
+    box.lever("settings", {"fee_rows": "separate", "fee_decimals": "exact", "fee_rate": 38})
+    number = box.paid()
+    assert box.refund(number, 4200).json()["amount"]["refund_fee"] == 16
+    day = at(box, 10)
+    flow = [(row["业务类型"], row["收支金额(元)"]) for row in Table(bill(box, "fundflowbill", day)).rows]
+    assert flow == [("交易", "42.00"), ("扣除交易手续费", "0.16"), ("退款", "42.00"), ("退还交易手续费", "0.16")]
+    assert [row["手续费"] for row in Table(bill(box, "tradebill", day)).rows] == ["0.15960", "-0.15960"]
+
+
+def test_days_that_have_no_bill_yet_or_any_more(new_box) -> None:
+    box = new_box()
+    at(box, 9, 59)
+    today = now(box).date()
+
+    def code(day: object, kind: str = "tradebill", **query: str) -> tuple[int, str]:
+        response = ask(box, kind, day, **query)
+        assert "wechatpay-signature" not in response.headers
+        return response.status_code, response.json()["code"]
+
+    assert code(today) == (400, "INVALID_REQUEST")
+    assert code(today + timedelta(days=1)) == (400, "INVALID_REQUEST")
+    assert code(today - timedelta(days=1)) == (400, "STATEMENT_CREATING")
+    assert code(today - timedelta(days=1), "fundflowbill") == (400, "STATEMENT_CREATING")
+    assert code(today - timedelta(days=2)) == (400, "NO_STATEMENT_EXIST")
+    assert code(today - timedelta(days=100)) == (400, "INVALID_REQUEST")
+    box.lever("clock/advance", {"seconds": 60})
+    assert code(today - timedelta(days=1)) == (400, "NO_STATEMENT_EXIST")
+    for wrong in ("20260101", "2026-02-30", "", "2026-1-1"):
+        assert code(wrong) == (400, "PARAM_ERROR")
+    assert code(today, bill_type="SOME") == (400, "PARAM_ERROR")
+    assert code(today, tar_type="ZIP") == (400, "PARAM_ERROR")
+    assert code(today, "fundflowbill", account_type="ALL") == (400, "PARAM_ERROR")
+    assert code(today, bill_type="ALL_SPECIAL") == (403, "NO_AUTH")
+    assert code(today, sub_mchid="1900000002") == (400, "PARAM_ERROR")
+
+
+def test_the_file_needs_a_signature_has_none_and_lives_five_minutes(day) -> None:
+    box, yesterday, _, _ = day
+    response = ask(box, "tradebill", yesterday, tar_type="GZIP")
+    assert box.genuine(response.headers, response.content)
+    url = response.json()["download_url"]
+    assert url.startswith(f"{box.url}/v3/billdownload/file?token=")
+    assert parse_qs(urlsplit(url).query)["tartype"] == ["gzip"]
+    assert box.http.get(url).status_code == 401
+    file = fetch(box, response.json())
+    assert file.headers["content-type"] == "application/x-gzip"
+    assert "content-encoding" not in file.headers
+    assert not [name for name in file.headers if name.startswith("wechatpay-")]
+    box.lever("clock/advance", {"seconds": 299})
+    assert fetch(box, response.json()).status_code == 200
+    box.lever("clock/advance", {"seconds": 2})
+    assert fetch(box, response.json()).json()["code"] == "INVALID_REQUEST"
+    other = box.pay_api("GET", f"/v3/bill/tradebill?bill_date={yesterday}", Host=f"localhost:{box.port}")
+    assert other.json()["download_url"].startswith(f"http://localhost:{box.port}/")
+
+
+def test_a_bill_now_and_the_real_one_tomorrow(new_box) -> None:
+    box = new_box()
+    at(box, 11)
+    today = now(box).date()
+    box.paid()
+    assert ask(box, "tradebill", today).json()["code"] == "INVALID_REQUEST"
+    box.lever(f"bills/{today}/publish")
+    assert len(Table(bill(box, "tradebill", today)).rows) == 1
+    box.paid()
+    assert len(Table(bill(box, "tradebill", today)).rows) == 1, "as published"
+    box.lever(f"bills/{today}/publish")
+    assert len(Table(bill(box, "fundflowbill", today)).rows) == 2
+    box.paid()
+    assert at(box, 10) == today
+    assert len(Table(bill(box, "tradebill", today)).rows) == 3
+    assert box.http.post("/_sandbox/bills/today/publish").status_code == 409
+    assert {row["variant"] for row in box.look("bills")["made"]} == {"ALL", "BASIC"}
+
+
+@pytest.mark.parametrize("kind", ["tradebill", "fundflowbill"])
+def test_bills_that_lie(day, kind) -> None:
+    box, yesterday, _, _ = day
+    name = {"tradebill": "trade", "fundflowbill": "fund_flow"}[kind]
+    true = Table(bill(box, kind, yesterday))
+
+    def spoilt(how: str | None) -> bytes:
+        box.lever(f"bills/{yesterday}/spoil", {"kind": name, "how": how})
+        ticket = ask(box, kind, yesterday).json()
+        plain = fetch(box, ticket).content
+        assert (hashlib.sha1(plain).hexdigest() == ticket["hash_value"]) is (how != "hash")
+        return plain
+
+    assert Table(spoilt("hash")).rows == true.rows
+    lie = Table(spoilt("totals"))
+    assert lie.rows == true.rows
+    assert lie.totals != true.totals
+    assert Table(spoilt("missing_row")).rows == true.rows[1:]
+    assert len(Table(spoilt("extra_row")).rows) == len(true.rows) + 1
+    other = Table(spoilt("other_amount"))
+    assert other.rows[1 if kind == "tradebill" else len(true.rows) :] == (true.rows[1:] if kind == "tradebill" else [])
+    assert other.rows[0] != true.rows[0]
+    assert not spoilt("cut_short").decode().strip().splitlines()[-2].startswith(("总交易单数", "资金流水"))
+    assert Table(spoilt(None)).rows == true.rows
+
+
+def test_money_that_is_not_there_is_not_refunded(new_box) -> None:
+    box = new_box()
+    box.lever("merchant/withdraw", {"fen": 100_000_000})
+    assert box.http.post("/_sandbox/merchant/withdraw", json={"fen": 1}).status_code == 409
+    box.lever("merchant/balance", {"fen": "book"})
+    number = box.paid()
+    assert box.look("merchant/balance") == {"fen": 4175, "accounts": {"BASIC": 4175, "OPERATION": 10**8, "FEES": 10**8}}
+    box.lever("merchant/withdraw", {"fen": 4000})
+    assert box.refund(number, 1000).json()["code"] == "NOT_ENOUGH"
+    box.lever("merchant/top-up", {"fen": 1000})
+    assert box.refund(number, 1000).status_code == 200
+    box.lever("clock/advance", {"seconds": 5})
+    assert box.look("merchant/balance")["accounts"]["BASIC"] == box.look("settings")["balance_fen"] == 181
+    kinds = [row["kind"] for row in box.look("movements")["items"]]
+    assert kinds == ["refund", "top_up", "withdrawal", "payment", "withdrawal"]
+
+
+def test_a_hundred_thousand_rows_in_bounded_memory(tmp_path) -> None:
+    world = open_world(tmp_path, "http://127.0.0.1:1")
+    day = datetime(2026, 3, 1, tzinfo=UTC).date()
+    start, _ = making.bounds(day)
+    with world.db.transaction():
+        world.db.write(
+            """WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)
+               INSERT INTO orders (out_trade_no, trade_type, body, description, notify_url, total, state, created_at,
+                   expires_at, closes_at, transaction_id, paid_at, payer, bank_type)
+               SELECT 'T' || i, 'JSAPI', '{}', '手冲咖啡', '', 4200, 'SUCCESS', ?, ?, ?, '4200' || i, ? + i * 0.8, 'o', ''
+               FROM n""",
+            start,
+            start,
+            start,
+            start,
+        )
+    tracemalloc.start()
+    made = making.make(world, "trade", "ALL", day, start + 2 * 86400)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert made["rows"] == 100_000
+    assert most < 4 * 1024 * 1024
+    with (tmp_path / "bills" / made["file"]).open("rb") as file:
+        assert sum(1 for _ in file) == 100_003
+    world.db.close()
