@@ -30,6 +30,7 @@ from payments.refund_repair import (
 from payments.refund_views import RefundDetail
 from payments.refunds import RefundNotFound, RefundTooLate, RefundTooMuch, TooManyRefunds
 from payments.wechatpay.gateway import Gateway
+from payments.wechatpay.sealing import CannotSeal
 
 Req = Request[Any, Any, Any]
 
@@ -43,7 +44,7 @@ class OtherAccount(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     kind: Literal["merchantBankCard", "userBankCard"]
     bank_type: Annotated[str, Meta(max_length=16, pattern=r"^[A-Z]+_DEBIT$(?!\n)")] | None = None
     bank_account: Annotated[str, Meta(pattern=r"^[0-9]{8,32}$(?!\n)")] | None = None
-    real_name: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    real_name: Annotated[str, Meta(min_length=1, max_length=50)] | None = None
 
     def card(self) -> BankCard | None:
         """Raises `InvalidInput` (400) naming the field that is missing, or too many."""
@@ -96,7 +97,7 @@ async def retry_refund(
     summary="Send an abnormal refund to a bank card",
     guards=[requires("payments.decide")],
     status_code=200,
-    responses=declared(*ONCE, *BODY, NotAbnormal, AbnormalRefused, WeChatPayUnknown),
+    responses=declared(*ONCE, *BODY, NotAbnormal, AbnormalRefused, WeChatPayUnknown, CannotSeal),
 )
 async def apply_abnormal(
     request: Req,
