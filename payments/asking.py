@@ -1,4 +1,8 @@
-"""Asking WeChat, when the news is late; and closing an attempt so that nobody can pay it any more."""
+"""Asking WeChat, when the news is late; and ending an attempt so that nobody can pay it any more.
+
+An attempt of its own is asked for by its number; one of a combination only with all the others of it (`combined`); a
+payment code cannot be closed, only reversed (`counter`).
+"""
 
 from datetime import datetime, timedelta
 
@@ -8,23 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.clock import Clock
 from kit.database import Database
-from kit.errors import Unavailable
-from payments import settlement
+from payments import attempts, combined, counter
+from payments.attempts import WeChatPayUnknown
 from payments.models import LIVE, Payment, PaymentState
 from payments.ports import Payee
 from payments.trades import Trade
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
 
+__all__ = ["WeChatPayUnknown", "ask", "close", "sweep"]
+
 log = structlog.get_logger()
 
 _CHECKS = tuple(timedelta(seconds=s) for s in (5, 30, 60, 180, 300, 600, 1800))
 """After this long without news WeChat is asked (its own suggestion for polling)."""
-
-
-class WeChatPayUnknown(Unavailable):
-    """WeChat Pay did not answer; nothing is lost, ask again shortly."""
-
-    zh = "微信支付暂未响应，请稍后重试"
+_PATIENT = 14
+"""A payment code is asked about every few seconds this often; then it is over, or something is wrong with WeChat."""
 
 
 async def ask(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out_trade_no: str) -> str:
@@ -32,11 +34,16 @@ async def ask(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out_tr
 
     Raises `WeChatPayUnknown` (503).
     """
+    payment = await attempts.look(db, out_trade_no)
+    if payment is not None and payment.combine_no is not None:
+        return await combined.ask(db, gateway, payee, clock, payment.combine_no, out_trade_no)
+    if payment is not None and payment.channel == counter.CHANNEL:
+        return await counter.pursue(db, gateway, payee, clock, payment)
     trade = await _query(gateway, out_trade_no)
     if trade is None:
         return "not_there"
     async with db.begin() as session:
-        return await _take_over(session, payee, trade, clock.now())
+        return await attempts.take_over(session, payee, trade, clock.now())
 
 
 async def close(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out_trade_no: str) -> PaymentState:
@@ -45,6 +52,20 @@ async def close(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out_
     A close and a payment may race, so what counts is the answer to the query, also when the close itself was refused
     or its answer lost. Raises `WeChatPayUnknown` (503): the attempt stays as it is and must be closed again.
     """
+    payment = await attempts.look(db, out_trade_no)
+    if payment is not None and payment.combine_no is not None:
+        await combined.close(db, gateway, payee, clock, payment.combine_no)
+    elif payment is not None and payment.channel == counter.CHANNEL:
+        await counter.pursue(db, gateway, payee, clock, payment, over=True)
+    else:
+        await _close_single(db, gateway, payee, clock, out_trade_no)
+    payment = await attempts.look(db, out_trade_no)
+    if payment is None or payment.state in LIVE:
+        raise WeChatPayUnknown
+    return PaymentState(payment.state)
+
+
+async def _close_single(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out_trade_no: str) -> None:
     try:
         await gateway.close(out_trade_no)
     except (Refused, Unknown) as answer:
@@ -52,13 +73,9 @@ async def close(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out_
     trade = await _query(gateway, out_trade_no)
     async with db.begin() as session:
         if trade is None:
-            await _mark_closed(session, out_trade_no, clock.now())
+            await attempts.mark_closed(session, out_trade_no, clock.now())
         else:
-            await _take_over(session, payee, trade, clock.now())
-        state = await session.scalar(select(Payment.state).where(Payment.out_trade_no == out_trade_no))
-    if state in LIVE:
-        raise WeChatPayUnknown
-    return PaymentState(str(state))
+            await attempts.take_over(session, payee, trade, clock.now())
 
 
 async def _query(gateway: Gateway, out_trade_no: str) -> Trade | None:
@@ -69,25 +86,8 @@ async def _query(gateway: Gateway, out_trade_no: str) -> Trade | None:
         raise WeChatPayUnknown from error
 
 
-async def _take_over(session: AsyncSession, payee: Payee, trade: Trade, at: datetime) -> str:
-    if trade.paid:
-        return await settlement.settle(session, payee, trade, at)
-    if trade.dead:
-        await _mark_closed(session, trade.out_trade_no, at)
-        return "closed"
-    return "unpaid"
-
-
-async def _mark_closed(session: AsyncSession, out_trade_no: str, at: datetime) -> None:
-    statement = select(Payment).where(Payment.out_trade_no == out_trade_no).with_for_update(key_share=True)
-    payment = (await session.execute(statement)).scalar_one_or_none()
-    if payment is not None and payment.state in LIVE:
-        payment.move(PaymentState.CLOSED)
-        payment.closed_at = at
-
-
 async def sweep(session: AsyncSession, now: datetime, limit: int = 50) -> list[str]:
-    """Live attempts whose news is late, each put off to its next turn; for `ask`."""
+    """Live attempts whose news is late, each put off to its next turn; for `ask`. One number stands for a combination."""
     statement = (
         select(Payment)
         .where(Payment.state.in_(LIVE), Payment.check_at <= now)
@@ -98,5 +98,11 @@ async def sweep(session: AsyncSession, now: datetime, limit: int = 50) -> list[s
     due = list((await session.execute(statement)).scalars())
     for payment in due:
         payment.checks += 1
-        payment.check_at = now + _CHECKS[min(payment.checks, len(_CHECKS) - 1)]
-    return [payment.out_trade_no for payment in due]
+        payment.check_at = now + _pause(payment)
+    return list({payment.combine_no or payment.out_trade_no: payment.out_trade_no for payment in due}.values())
+
+
+def _pause(payment: Payment) -> timedelta:
+    if payment.channel == counter.CHANNEL and payment.checks < _PATIENT:
+        return _CHECKS[0]
+    return _CHECKS[min(payment.checks, len(_CHECKS) - 1)]

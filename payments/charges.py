@@ -1,10 +1,13 @@
 """Asking for money: the intent first, then WeChat, then what it said.
 
 One payable, many attempts, one live at a time (a partial unique index). An attempt is reused while it is unchanged;
-otherwise it is closed, the close is confirmed, and a new one opened.
+otherwise (another amount, channel, payer or app, or a token that is used up) it is closed, the close is confirmed, and a
+new one opened. A create that is repeated for the same number says the same bytes: everything it says stands in the row.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import msgspec
 import structlog
@@ -16,20 +19,41 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.errors import Conflict, Unavailable
 from kit.numbers import new_no
-from payments import asking, refunds
+from payments import asking, attempts
 from payments.models import LIVE, Payment, PaymentState
+from payments.payouts import rules
 from payments.ports import Payee
 from payments.settlement import CLOSE_JOB
-from payments.wechatpay.gateway import Gateway, PayParams, Refused, Unknown
+from payments.wechatpay.charging import ChargeAsk
+from payments.wechatpay.gateway import Gateway, Refused, Unknown
 
 log = structlog.get_logger()
 
-_PREPAY_LIFE = timedelta(minutes=110)
-"""WeChat keeps a `prepay_id` for two hours."""
+_TOKEN_LIVES = {
+    "jsapi": timedelta(minutes=110),
+    "app": timedelta(minutes=110),
+    "native": timedelta(minutes=110),
+    "h5": timedelta(minutes=4),
+}
+"""WeChat keeps a `prepay_id` and a `code_url` for two hours, an `h5_url` for five minutes; a little is left to the payer."""
 _ANOTHER_NUMBER = frozenset(
     {"ORDERPAID", "ORDERCLOSED", "OUTTRADENOUSED", "INVALIDREQUEST", "ORDERREVERSED", "TRADEERROR"}
 )
 """Refusals that may mean: this number is used up. WeChat is asked what became of it."""
+
+
+class Channel(StrEnum):
+    """Where the payer is."""
+
+    JSAPI = "jsapi"
+    """In a Mini Program, or in a page of a service account."""
+    APP = "app"
+    H5 = "h5"
+    """In a browser on a phone, outside WeChat."""
+    NATIVE = "native"
+    """Anywhere: a QR code is scanned."""
+    CODE = "code"
+    """At the counter; see `counter`."""
 
 
 class NotPayable(Conflict):
@@ -45,95 +69,125 @@ class PaymentRefused(Unavailable):
     retry_after_s = 60
 
 
-class Bill(msgspec.Struct, frozen=True):
-    """What is to be paid, by whom, until when."""
+class Bill(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be paid, by whom, where, until when."""
 
     payable: str
     amount_fen: int
     description: str
-    openid: str
     expires_at: datetime
+    channel: Channel = Channel.JSAPI
+    appid: str | None = None
+    """The app in which it is paid; the merchant's own when it is not said."""
+    openid: str | None = None
+    """The payer, of that app (JSAPI)."""
+    client_ip: str | None = None
+    h5_type: str | None = None
 
 
 async def begin(session: AsyncSession, gateway: Gateway, bill: Bill, at: datetime) -> Payment:
     """The live attempt for `bill.payable`, or a new one, as an intent. The caller holds the payable's own lock.
 
-    The attempt returned may not fit the bill any more: `open_jsapi` replaces it then.
+    The attempt returned may not fit the bill any more (`fits`): close it then, and begin again.
     """
-    statement = select(Payment).where(Payment.payable == bill.payable, Payment.state.in_(LIVE))
-    live = (await session.execute(statement)).scalar_one_or_none()
-    if live is not None:
-        return live
-    payment = Payment(
-        out_trade_no=new_no("P"),
-        payable=bill.payable,
-        channel="jsapi",
-        mchid=gateway.mchid,
-        appid=gateway.appid,
-        openid=bill.openid,
-        currency="CNY",
-        amount_fen=bill.amount_fen,
-        description=bill.description,
-        state=PaymentState.OPENING,
-        expires_at=bill.expires_at,
-        check_at=at + timedelta(seconds=5),
-        created_at=at,
-    )
-    session.add(payment)
+    live = await attempts.live(session, [bill.payable])
+    return live[0] if live else (await add(session, gateway, [bill], at))[0]
+
+
+async def add(
+    session: AsyncSession, gateway: Gateway, bills: Sequence[Bill], at: datetime, *, combine_no: str | None = None
+) -> list[Payment]:
+    """New attempts, as intents. The caller holds the payables' locks, and none of them has a live attempt."""
+    sharing = (await rules.current(session)).share_orders
+    payments = [
+        Payment(
+            out_trade_no=new_no("P"),
+            payable=bill.payable,
+            channel=bill.channel,
+            combine_no=combine_no,
+            mchid=gateway.mchid,
+            appid=bill.appid or gateway.appid,
+            openid=bill.openid,
+            currency=gateway.currency,
+            amount_fen=bill.amount_fen,
+            description=bill.description,
+            profit_sharing=sharing,
+            state=PaymentState.OPENING,
+            expires_at=bill.expires_at,
+            client_ip=bill.client_ip,
+            h5_type=bill.h5_type,
+            check_at=at + timedelta(seconds=5),
+            created_at=at,
+        )
+        for bill in bills
+    ]
+    session.add_all(payments)
     await session.flush()
-    return payment
+    return payments
 
 
-def fits(payment: Payment, bill: Bill, at: datetime) -> bool:
+def fits(payment: Payment, bill: Bill, gateway: Gateway, at: datetime, *, combined: bool = False) -> bool:
     """May this live attempt still be used for this bill?"""
-    fresh = payment.prepaid_at is None or at - payment.prepaid_at < _PREPAY_LIFE
-    return fresh and (payment.amount_fen, payment.openid) == (bill.amount_fen, bill.openid)
+    life = _TOKEN_LIVES.get(payment.channel, timedelta(0))
+    fresh = payment.token_at is None or at - payment.token_at < life
+    asked = (payment.amount_fen, payment.channel, payment.appid, payment.openid, payment.expires_at)
+    wanted = (bill.amount_fen, bill.channel, bill.appid or gateway.appid, bill.openid, bill.expires_at)
+    return fresh and asked == wanted and combined == (payment.combine_no is not None)
 
 
-async def open_jsapi(db: Database, gateway: Gateway, payee: Payee, clock: Clock, payment: Payment) -> PayParams | None:
-    """Have the attempt at WeChat and sign what the client needs. `None`: this number is used up, begin another.
+async def open_token(db: Database, gateway: Gateway, payee: Payee, clock: Clock, payment: Payment) -> str | None:
+    """Have the attempt at WeChat: what opens it in the client. `None`: this number is used up, begin another.
 
     Raises `WeChatPayUnknown` (503), `NotPayable` (409), `PaymentRefused` (503).
     """
-    if payment.state == PaymentState.OPEN and payment.prepay_id is not None:
-        return await gateway.pay_params(payment.prepay_id)
-    assert payment.openid is not None
+    if payment.state == PaymentState.OPEN and payment.token is not None:
+        return payment.token
     try:
-        prepay_id = await gateway.create_jsapi(
-            out_trade_no=payment.out_trade_no,
-            description=payment.description,
-            amount_fen=payment.amount_fen,
-            openid=payment.openid,
-            expires_at=payment.expires_at,
-        )
+        token = await gateway.create(asked(payment))
     except Unknown as error:
         raise asking.WeChatPayUnknown from error
     except Refused as error:
-        await _refused(db, gateway, payee, clock, payment, error)
+        await refused(db, gateway, payee, clock, payment, error)
         return None
-    if not await _opened(db, clock, payment.id, prepay_id):
+    if not await opened(db, clock, [payment.id], token):
         raise NotPayable
-    return await gateway.pay_params(prepay_id)
+    return token
 
 
-async def _opened(db: Database, clock: Clock, payment_id: int, prepay_id: str) -> bool:
-    """Keep the prepay_id. False when the attempt was closed or paid while we spoke to WeChat."""
+def asked(payment: Payment) -> ChargeAsk:
+    """What WeChat is told of an attempt, the same every time."""
+    return ChargeAsk(
+        channel=payment.channel,
+        out_trade_no=payment.out_trade_no,
+        description=payment.description,
+        amount_fen=payment.amount_fen,
+        expires_at=payment.expires_at,
+        openid=payment.openid,
+        appid=payment.appid,
+        client_ip=payment.client_ip,
+        h5_type=payment.h5_type,
+        profit_sharing=payment.profit_sharing,
+    )
+
+
+async def opened(db: Database, clock: Clock, payment_ids: Sequence[int], token: str) -> bool:
+    """Keep the token, with every part of one sheet. False when one was closed or paid while we spoke to WeChat."""
+    now = clock.now()
     async with db.begin() as session:
-        payment = await refunds.lock_payment(session, payment_id)
-        if payment.state not in LIVE:
+        statement = select(Payment).where(Payment.id.in_(payment_ids)).order_by(Payment.id)
+        locked = list(await session.scalars(statement.with_for_update(key_share=True)))
+        if any(payment.state not in LIVE for payment in locked):
             # Closed by us while WeChat was creating it: it must be closed there as well.
-            await jobs.enqueue(session, CLOSE_JOB, payment.out_trade_no)
+            await jobs.enqueue(session, CLOSE_JOB, locked[0].out_trade_no)
             return False
-        if payment.state == PaymentState.OPENING:
-            payment.move(PaymentState.OPEN)
-        payment.prepay_id = prepay_id
-        payment.prepaid_at = clock.now()
+        for payment in locked:
+            if payment.state == PaymentState.OPENING:
+                payment.move(PaymentState.OPEN)
+            payment.token, payment.token_at = token, now
         return True
 
 
-async def _refused(
-    db: Database, gateway: Gateway, payee: Payee, clock: Clock, payment: Payment, error: Refused
-) -> None:
+async def refused(db: Database, gateway: Gateway, payee: Payee, clock: Clock, payment: Payment, error: Refused) -> None:
     """Find out what became of the number. Returns when another number may be tried."""
     log.error("payment refused", payment=payment.out_trade_no, answer=str(error))
     state = await asking.close(db, gateway, payee, clock, payment.out_trade_no)

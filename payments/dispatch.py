@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from payments import refunds, settlement
+from payments import combined, refunds, settlement
 from payments.payouts import transferring
 from payments.ports import Payee
 from payments.trades import RefundTrade, Trade
@@ -26,6 +26,8 @@ class Contradictory(Exception):
 
 
 async def _payment(session: AsyncSession, payee: Payee, plain: bytes, at: datetime) -> str:
+    if parts := combined.parts(plain):
+        return " ".join([await settlement.settle(session, payee, trade, at) for trade in parts])
     trade = msgspec.json.decode(plain, type=Trade)
     if not trade.paid:
         raise Contradictory

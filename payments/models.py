@@ -110,6 +110,7 @@ class Payment(Table):
         CheckConstraint("amount_fen > 0", name="amount"),
         CheckConstraint("refunded_fen >= 0 AND refunded_fen <= coalesce(received_fen, 0)", name="refunded"),
         CheckConstraint("NOT applied OR state = 'received'", name="applied"),
+        CheckConstraint("reversing_at IS NULL OR channel = 'code' AND state <> 'received'", name="reversing"),
         CheckConstraint(
             "shared_fen >= 0 AND shared_fen <= CASE WHEN profit_sharing THEN coalesce(received_fen, 0) ELSE 0 END",
             name="shared",
@@ -121,6 +122,7 @@ class Payment(Table):
         Index("uq_payment_live", "payable", unique=True, postgresql_where=text("state IN ('opening', 'open')")),
         Index("uq_payment_applied", "payable", unique=True, postgresql_where=text("applied")),
         Index("ix_payment_check_at", "check_at", postgresql_where=text("state IN ('opening', 'open')")),
+        Index("ix_payment_combine_no", "combine_no", postgresql_where=text("combine_no IS NOT NULL")),
         Index(None, "payable"),
     )
 
@@ -129,6 +131,9 @@ class Payment(Table):
     payable: Mapped[str]
     """What it is for: opaque here (an order's `no`)."""
     channel: Mapped[str]
+    """`jsapi`, `app`, `h5`, `native`, `code` (shown at the counter); an external one's own."""
+    combine_no: Mapped[str | None]
+    """One sheet for several payables: WeChat queries and closes only all of a combination."""
     mchid: Mapped[str]
     appid: Mapped[str]
     openid: Mapped[str | None]
@@ -140,9 +145,15 @@ class Payment(Table):
     external: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     """Taken elsewhere (the WeChat Store): recorded and applied, never closed or refunded by us."""
     expires_at: Mapped[datetime]
-    """WeChat's `time_expire`."""
-    prepay_id: Mapped[str | None]
-    prepaid_at: Mapped[datetime | None]
+    """WeChat's `time_expire`; of a payment code, until when we wait for the payer."""
+    client_ip: Mapped[str | None]
+    """Where the browser is (H5). Kept because a create is repeated with the same bytes."""
+    h5_type: Mapped[str | None]
+    token: Mapped[str | None]
+    """What opens the payment in the client: WeChat's `prepay_id`, `h5_url` or `code_url`."""
+    token_at: Mapped[datetime | None]
+    reversing_at: Mapped[datetime | None]
+    """A payment code that is being undone: from here on its money goes back, whatever WeChat says in between."""
     transaction_id: Mapped[str | None] = mapped_column(unique=True)
     received_fen: Mapped[int | None]
     received_at: Mapped[datetime | None]

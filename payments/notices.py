@@ -17,7 +17,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from kit.clock import Clock
 from kit.database import Database, Instant
 from kit.errors import Problem
-from payments import cases
+from payments import cases, combined, settlement
 from payments.dispatch import HANDLERS, Contradictory
 from payments.models import Notice, PaymentException
 from payments.ports import Payee
@@ -83,6 +83,9 @@ async def _take(db: Database, keyring: Keyring, payee: Payee, envelope: Envelope
         raise ApiV3KeyWrong from error
     except ValueError:  # signed, and yet sealed in a way nobody knows: a repeat would not change it
         plain = None
+    for trade in combined.parts(plain or b""):  # each in a transaction of its own: its goods are locked last
+        async with db.begin() as session:
+            await settlement.settle(session, payee, trade, at)
     async with db.begin() as session:
         await handle(session, payee, envelope, plain, at)
 

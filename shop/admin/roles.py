@@ -15,9 +15,10 @@ CLERK: Final = frozenset(
         "stock.read",
         "orders.read",
         "orders.ship",
+        "orders.charge",
     }
 )
-"""Sees what is for sale and what was ordered, and ships it; moves no money, no price and no stock."""
+"""Sees what is for sale and what was ordered, ships it and charges at the counter; gives no money back, moves no price, no stock."""
 
 MANAGER: Final = CLERK | frozenset(
     {
@@ -25,6 +26,7 @@ MANAGER: Final = CLERK | frozenset(
         "stock.adjust",
         "orders.refund",
         "orders.close",
+        "orders.reprice",
         "payments.read",
         "payments.decide",
         "payments.policy",

@@ -27,9 +27,9 @@ _AGAIN = timedelta(seconds=20)
 
 
 class AlreadyPaid(Conflict):
-    """WeChat says that this order was paid; it cannot be cancelled, ask for a refund."""
+    """WeChat says that this order was paid; it cannot be cancelled or repriced, ask for a refund."""
 
-    zh = "订单已支付，无法取消，如需退款请申请售后"
+    zh = "订单已支付，无法取消或改价，如需退款请申请售后"
 
 
 async def cancel(

@@ -1,4 +1,4 @@
-"""What the Mini Program calls: orders and their payment."""
+"""What the Mini Program calls: orders. Their payment is in `payment_controllers`."""
 
 from typing import Any
 
@@ -17,9 +17,8 @@ from kit.web.idempotent import IdempotencyKey
 from kit.web.parameters import PathNo, QueryCursor, QueryLimit
 from kit.web.problems import language_of
 from payments.asking import WeChatPayUnknown
-from payments.charges import NotPayable, PaymentRefused
 from payments.ports import Payee
-from payments.wechatpay.gateway import Gateway, PayParams
+from payments.wechatpay.gateway import Gateway
 from shop.members.edge import MEMBER_ONLY
 from shop.members.sessions import SignedIn
 from shop.orders import closing, listing, parcels, paying, views
@@ -27,7 +26,6 @@ from shop.orders.closing import AlreadyPaid
 from shop.orders.history import OrderNotFound
 from shop.orders.listing import Tab
 from shop.orders.models import Order, OrderMoveRefused
-from shop.orders.paying import TimeToPayOver
 from shop.orders.schemas import (
     CancelWish,
     OrderCounts,
@@ -152,31 +150,6 @@ async def confirm_order(
 
 
 @post(
-    "/orders/{no:str}/prepay",
-    operation_id="prepayOrder",
-    summary="What wx.requestPayment needs",
-    tags=["orders"],
-    security=MEMBER_ONLY,
-    responses=declared(*_ONCE, OrderMoveRefused, TimeToPayOver, NotPayable, WeChatPayUnknown, PaymentRefused),
-    status_code=200,
-)
-async def prepay_order(
-    no: PathNo,
-    idempotency_key: IdempotencyKey,
-    db: NamedDependency[Database],
-    gateway: NamedDependency[Gateway],
-    payee: NamedDependency[Payee],
-    clock: NamedDependency[Clock],
-    member: NamedDependency[SignedIn],
-) -> PayParams:
-    async def work(_again: bool) -> PayParams:
-        return await paying.prepay(db, gateway, payee, clock, member, no)
-
-    wish = idempotency.intent(member.label, f"prepayOrder:{no}", idempotency_key, None)
-    return await idempotency.through(db, wish, clock.now(), work, PayParams)
-
-
-@post(
     "/orders/{no:str}/payment/refresh",
     operation_id="refreshOrderPayment",
     summary="Ask WeChat now whether it was paid",
@@ -210,6 +183,5 @@ ROUTES: list[Any] = [
     get_order,
     cancel_order,
     confirm_order,
-    prepay_order,
     refresh_payment,
 ]

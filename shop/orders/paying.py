@@ -1,23 +1,29 @@
 """Paying for an order: the attempt is opened and looked at here; what the money does is told to `payee`."""
 
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.clock import Clock
 from kit.database import Database
-from kit.errors import Conflict
-from payments import asking, charges
-from payments.charges import Bill
-from payments.models import LIVE, Payment, PaymentState
+from kit.errors import Conflict, Unprocessable
+from payments import asking, attempts, charges
+from payments.charges import Bill, Channel
+from payments.models import Payment, PaymentState
 from payments.ports import Payee
 from payments.wechatpay.gateway import Gateway, PayParams
 from shop.members.sessions import SignedIn
 from shop.orders import history
 from shop.orders.models import Order, OrderMoveRefused, OrderState
 
-_TRIES: Final = 3
+TRIES: Final = 3
 """Attempts in one call: a number that is used up is closed and another one opened."""
+_SHORTEST: Final = timedelta(seconds=3)
+"""With less time left nobody can pay. WeChat itself would give a minute; at `pay_by` the order is closed all the same."""
+_OWN_APP = frozenset({Channel.JSAPI, Channel.APP})
+"""Opened inside the app by which the member came."""
 
 
 class TimeToPayOver(Conflict):
@@ -26,39 +32,112 @@ class TimeToPayOver(Conflict):
     zh = "订单已超过支付时限"
 
 
-async def prepay(db: Database, gateway: Gateway, payee: Payee, clock: Clock, member: SignedIn, no: str) -> PayParams:
-    """What the Mini Program needs to show the payment sheet (WeChat Pay v3, JSAPI).
+class TotalChanged(Conflict):
+    """It costs {total_fen} fen now, not {expected_fen}; look at it again and confirm."""
 
-    Raises `OrderNotFound` (404), `OrderMoveRefused`, `TimeToPayOver`, `NotPayable` (409), `WeChatPayUnknown` (503).
+    zh = "订单金额已变动，请确认后再支付"
+
+
+class AddressUnknown(Unprocessable):
+    """The shop cannot see your network address, which a payment in a browser needs; pay by scanning a code."""
+
+    zh = "无法获取您的网络地址，请改用扫码支付"
+
+
+class NoCode(Conflict):
+    """There is no code to be scanned for this order; open a payment on the channel `native` first."""
+
+    zh = "该订单没有可扫的支付码，请先以 native 方式发起支付"
+
+
+class Way(msgspec.Struct, frozen=True):
+    """How the member wants to pay."""
+
+    channel: Channel = Channel.JSAPI
+    client_ip: str | None = None
+    h5_type: str | None = None
+    expected_fen: int | None = None
+    """The amount that the member saw, if the client says it."""
+
+
+async def prepay(db: Database, gateway: Gateway, payee: Payee, clock: Clock, member: SignedIn, no: str) -> PayParams:
+    """What the Mini Program needs to show the payment sheet (WeChat Pay v3, JSAPI). Raises as `open_sheet`."""
+    payment, token = await open_sheet(db, gateway, payee, clock, member, no, Way())
+    params = await gateway.client_params(payment.channel, token, payment.appid)
+    assert isinstance(params, PayParams)
+    return params
+
+
+async def open_sheet(
+    db: Database, gateway: Gateway, payee: Payee, clock: Clock, member: SignedIn, no: str, way: Way
+) -> tuple[Payment, str]:
+    """An attempt that is open at WeChat, on this channel and for this member, and what opens it in the client.
+
+    An attempt that does not fit any more is closed first, and the close confirmed. Raises `OrderNotFound` (404),
+    `OrderMoveRefused`, `TimeToPayOver`, `TotalChanged`, `NotPayable` (409), `AddressUnknown` (422), `WeChatPayUnknown`,
+    `PaymentRefused` (503).
     """
-    for _ in range(_TRIES):
+    if way.channel == Channel.H5 and way.client_ip is None:
+        raise AddressUnknown
+    for _ in range(TRIES):
         now = clock.now()
         async with db.begin() as session:
-            order = await history.lock(session, no, member_id=member.member_id)
-            if order.state != OrderState.UNPAID:
-                raise OrderMoveRefused(state=order.state)
-            if order.pay_by <= now:
-                raise TimeToPayOver
-            bill = _bill(order, member)
+            order = await payable(session, no, member, now)
+            check_total(order.total_fen, way.expected_fen)
+            bill = bill_of(order, member, way)
             payment = await charges.begin(session, gateway, bill, now)
-        if not charges.fits(payment, bill, now):
+        if not charges.fits(payment, bill, gateway, now):
             if await asking.close(db, gateway, payee, clock, payment.out_trade_no) == PaymentState.RECEIVED:
                 raise charges.NotPayable
             continue
-        params = await charges.open_jsapi(db, gateway, payee, clock, payment)
-        if params is not None:
-            return params
+        token = await charges.open_token(db, gateway, payee, clock, payment)
+        if token is not None:
+            return payment, token
     raise charges.PaymentRefused
 
 
-def _bill(order: Order, member: SignedIn) -> Bill:
+async def payable(session: AsyncSession, no: str, member: SignedIn | None, now: datetime) -> Order:
+    """The order, locked, if it may be paid now. Raises `OrderNotFound` (404), `OrderMoveRefused`, `TimeToPayOver` (409)."""
+    order = await history.lock(session, no, member_id=None if member is None else member.member_id)
+    if order.state != OrderState.UNPAID:
+        raise OrderMoveRefused(state=order.state)
+    if order.pay_by - now < _SHORTEST:
+        raise TimeToPayOver
+    return order
+
+
+def check_total(total_fen: int, expected_fen: int | None) -> None:
+    """Nobody pays an amount that they did not see. Raises `TotalChanged` (409)."""
+    if expected_fen not in (None, total_fen):
+        raise TotalChanged(total_fen=total_fen, expected_fen=expected_fen)
+
+
+def bill_of(order: Order, member: SignedIn, way: Way) -> Bill:
+    """What WeChat is asked to collect. A member's own app is one of ours: they signed in by it."""
     return Bill(
         payable=order.no,
         amount_fen=order.total_fen,
         description=f"订单 {order.no}",
-        openid=member.openid,
+        channel=way.channel,
+        appid=member.appid if way.channel in _OWN_APP else None,
+        openid=member.openid if way.channel == Channel.JSAPI else None,
+        client_ip=way.client_ip if way.channel == Channel.H5 else None,
+        h5_type=way.h5_type if way.channel == Channel.H5 else None,
         expires_at=order.pay_by,
     )
+
+
+async def code_url(db: Database, gateway: Gateway, clock: Clock, member: SignedIn, no: str) -> str:
+    """What the QR code of this order's open Native attempt says. Raises `OrderNotFound` (404), `NoCode` (409)."""
+    now = clock.now()
+    async with db.begin() as session:
+        order = await history.lock(session, no, member_id=member.member_id)
+        live = await attempts.live(session, [order.no])
+    bill = bill_of(order, member, Way(Channel.NATIVE))
+    for payment in live:
+        if payment.token is not None and order.pay_by > now and charges.fits(payment, bill, gateway, now):
+            return payment.token
+    raise NoCode
 
 
 async def refresh(db: Database, gateway: Gateway, payee: Payee, clock: Clock, no: str, *, member_id: int) -> None:
@@ -68,7 +147,6 @@ async def refresh(db: Database, gateway: Gateway, payee: Payee, clock: Clock, no
     """
     async with db.begin() as session:
         order = await history.lock(session, no, member_id=member_id)
-        statement = select(Payment.out_trade_no).where(Payment.payable == order.no, Payment.state.in_(LIVE))
-        live = await session.scalar(statement)
-    if live is not None:
-        await asking.ask(db, gateway, payee, clock, live)
+        live = await attempts.live(session, [order.no])
+    for payment in live:
+        await asking.ask(db, gateway, payee, clock, payment.out_trade_no)

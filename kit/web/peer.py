@@ -1,0 +1,59 @@
+"""Who is on the other end of the connection, also behind proxies: WeChat Pay's H5 wants to know, and so do rate limits.
+
+`X-Forwarded-For` is anybody's word. It counts only as far as it was written by proxies that are ours: read from the
+right, the first address that is not one of theirs is the client.
+"""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+Address = IPv4Address | IPv6Address
+_HOPS = 16
+"""So many entries are read at most."""
+
+
+class Peers:
+    """Reads the client's address of a request."""
+
+    def __init__(self, trusted: tuple[IPv4Network | IPv6Network, ...] = (), *, stand_in: str | None = None) -> None:
+        """`trusted`: networks of our own proxies. `stand_in` is said in place of this very machine (development)."""
+        self._trusted = trusted
+        self._stand_in = stand_in
+
+    def client(self, scope: Mapping[str, Any]) -> str | None:
+        """The client's address, or `None`: it is not known, or it is this machine, which is nobody's address."""
+        found = self._found(scope)
+        if found is None or found.is_loopback or found.is_unspecified:
+            return self._stand_in
+        return str(found)
+
+    def _found(self, scope: Mapping[str, Any]) -> Address | None:
+        peer = _address(str((scope.get("client") or ("",))[0]))
+        if peer is None or not self._is_ours(peer):
+            return peer
+        said = b",".join(value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for")
+        for entry in reversed(said.decode("latin-1").split(",")[-_HOPS:]):
+            hop = _address(entry.strip())
+            if hop is None:
+                return None  # a proxy of ours would have written an address
+            peer = hop
+            if not self._is_ours(hop):
+                break
+        return peer
+
+    def _is_ours(self, address: Address) -> bool:
+        return any(address in network for network in self._trusted)
+
+
+def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """`10.0.0.0/8, 192.168.1.7` as networks. Raises `ValueError` naming the one that is none."""
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _address(text: str) -> Address | None:
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
