@@ -123,7 +123,7 @@ class Keyring:
         """Believe the certificates of this answer from now on, and no others; those that have expired are left out.
 
         The first answer that we ever get cannot be verified before it is opened, so each is verified with what it
-        brings. Raises `BadCertificates`, `CannotOpen`; then the present ones stay.
+        brings, or with the public key (which signs it in the week of the migration, when we name it). Raises `BadCertificates`, `CannotOpen`; then the present ones stay.
         """
         valid = {
             serial: pair
@@ -133,7 +133,8 @@ class Keyring:
         if not valid:
             raise BadCertificates("no certificate that is valid")
         try:
-            signature.check(headers, raw, {serial: key for serial, (key, _) in valid.items()}.get, wall_clock_s)
+            brought = {serial: key for serial, (key, _) in valid.items()}
+            signature.check(headers, raw, (brought | self._fixed).get, wall_clock_s)
         except signature.BadSignature as error:
             raise BadCertificates(str(error)) from error
         if valid.keys() != self._downloaded.keys():
