@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit import jobs
 from kit.errors import Conflict, Forbidden, NotFound
+from payments import cases
 from payments.models import Payment, Refund, RefundState
 from payments.ports import Payee
 from payments.refunds import learning, promising, rules
@@ -62,6 +63,8 @@ async def reject(session: AsyncSession, payee: Payee, out_refund_no: str, *, by:
     refund.move(RefundState.REJECTED)
     refund.decided_by, refund.decided_at = by, at
     await promising.free(session, payment, refund, at)
+    if not payment.applied:  # no order keeps it: somebody must find another way
+        await cases.note(session, "refund_rejected", out_refund_no, at=at, payment_id=payment.id)
     return refund
 
 

@@ -112,3 +112,27 @@ async def test_money_that_must_not_stay_waits_for_nobody(shop: Shop) -> None:
         (f"received:{late.out_trade_no}", "wechat", "unapplied"),
         (f"refund:{(await late.rows())[0]['out_refund_no']}", "unapplied", "refunds_payable"),
     ]
+
+
+async def test_money_of_nobody_that_is_not_sent_back_stays_in_sight(shop: Shop) -> None:
+    """A wrong amount that a person decides on: one wants it back, the other says no, and it is still nobody's."""
+    first = await shop.operator()
+    second = await another(first)
+    await policy(first, wrongAmount="decide", refundApprovalAboveFen=0)
+    buyer = await shop.buyer("odd")
+    (sku,) = await shop.stocked(5)
+    no = await buyer.order({sku: 1})
+    out_trade_no = await buyer.prepay(no)
+    await shop.sql.execute("UPDATE payment SET amount_fen = amount_fen + 1 WHERE out_trade_no = $1", out_trade_no)
+    shop.world.pay(out_trade_no)
+    assert (await shop.notify()).status_code == 204
+    (case,) = (await first.get("/payment-exceptions", openOnly=True)).json()["items"]
+    sent = await first.post(f"/payment-exceptions/{case['id']}/send-back")
+    assert sent.json()["refund"]["state"] == "waiting"
+    number = sent.json()["refund"]["outRefundNo"]
+    assert (await second.post(f"/refunds/{number}/reject", {"reason": "客户改变主意"})).status_code == 200
+    (case,) = (await first.get("/payment-exceptions", openOnly=True)).json()["items"]
+    assert (case["kind"], case["actions"]) == ("refund_rejected", ["resolve", "sendBack", "apply"])
+    again = await first.post(f"/payment-exceptions/{case['id']}/send-back")
+    number = again.json()["refund"]["outRefundNo"]
+    assert (await second.post(f"/refunds/{number}/approve")).json()["state"] == "requested"
