@@ -107,7 +107,8 @@ async def declare_payment(
 ) -> DeclarationRow:
     by, now = actor_of(request).label, clock.now()
     key = idempotency.intent(by, f"declarePayment:{no}", idempotency_key, data)
-    part = data.sub_order and SubOrder(data.sub_order.no, data.sub_order.transport_fen, data.sub_order.product_fen)
+    asked = data.sub_order
+    part = None if asked is None else SubOrder(asked.no, asked.transport_fen, asked.product_fen)
     wish = customs.Wish(data.customs, data.merchant_customs_no, data.duty_fen, part)
     async with db.begin() as session:
 

@@ -55,11 +55,11 @@ class Call(StrEnum):
 
 
 _D = DeclarationState
-_HEARD = frozenset({_D.UNDECLARED, _D.PROCESSING, _D.SUBMITTED, _D.SUCCESS, _D.FAIL, _D.EXCEPT})
+HEARD = frozenset({_D.UNDECLARED, _D.PROCESSING, _D.SUBMITTED, _D.SUCCESS, _D.FAIL, _D.EXCEPT})
 MOVES: dict[DeclarationState, frozenset[DeclarationState]] = {
-    _D.REQUESTED: _HEARD | {_D.REFUSED},
-    _D.UNDECLARED: _HEARD - {_D.UNDECLARED},
-    _D.PROCESSING: _HEARD - {_D.UNDECLARED, _D.PROCESSING},
+    _D.REQUESTED: HEARD | {_D.REFUSED},
+    _D.UNDECLARED: HEARD - {_D.UNDECLARED},
+    _D.PROCESSING: HEARD - {_D.UNDECLARED, _D.PROCESSING},
     _D.SUBMITTED: frozenset({_D.SUCCESS, _D.FAIL, _D.EXCEPT}),
     _D.FAIL: frozenset({_D.REQUESTED}),
     _D.EXCEPT: frozenset({_D.REQUESTED}),

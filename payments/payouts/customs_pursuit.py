@@ -9,7 +9,7 @@ from kit.database import Database
 from payments import cases
 from payments.models import Payment
 from payments.payouts import outcomes, pursuit
-from payments.payouts.customs_models import MOVES, OPEN, Call, Declaration, DeclarationState
+from payments.payouts.customs_models import HEARD, MOVES, OPEN, Call, Declaration, DeclarationState
 from payments.trades import instant
 from payments.wechatpay.customs import CustomsAnswer, CustomsAsk
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
@@ -85,9 +85,9 @@ async def learn(session: AsyncSession, declaration_id: int, answer: CustomsAnswe
     row = await session.get_one(Declaration, declaration_id, with_for_update=True, populate_existing=True)
     payment = await session.get_one(Payment, row.payment_id)
     reference = f"customs:{row.id}"
-    target = next((state for state in DeclarationState if state.upper() == answer.state), None)
+    target = next((state for state in HEARD if state.upper() == answer.state), None)
     if target is None or answer.transaction_id not in (None, payment.transaction_id):
-        facts = {"state": answer.state, "transaction_id": answer.transaction_id}
+        facts: dict[str, object] = {"state": answer.state, "transaction_id": answer.transaction_id}
         await cases.note(session, "customs_mismatch", reference, at=at, payment_id=payment.id, facts=facts)
         return "customs_mismatch"
     known = DeclarationState(row.state)

@@ -164,8 +164,16 @@ async def share_payment(
 
         async def work() -> ShareRow:
             payment = await locking.by_number(session, no)
-            what = {"cause": data.cause, "unfreeze": data.unfreeze, "description": data.description}
-            share = await sharing.request(session, payment, claims, **what, by=by, at=now)
+            share = await sharing.request(
+                session,
+                payment,
+                claims,
+                cause=data.cause,
+                unfreeze=data.unfreeze,
+                description=data.description,
+                by=by,
+                at=now,
+            )
             facts = {"out_order_no": share.out_order_no, "amount_fen": sum(claim.amount_fen for claim in claims)}
             await audit.record(session, at=now, actor=by, action="payment.share", subject=("payment", no), facts=facts)
             return await _view(session, share, no)

@@ -3,7 +3,6 @@
 import secrets
 from typing import Any
 
-import httpx
 from cast import Buyer, Operator, Shop
 
 REPORT = {"活动名称": "新会员有礼", "奖励说明": "注册奖励"}
@@ -13,7 +12,7 @@ async def member_id(shop: Shop, buyer: Buyer) -> str:
     return str((await buyer.get("/me")).json()["id"])
 
 
-async def promise(operator: Operator, member: str, fen: int = 500, **changed: Any) -> httpx.Response:
+async def promise(operator: Operator, member: str, fen: int = 500, **changed: Any) -> Any:
     """Staff promise a member money."""
     key = changed.pop("key", None)
     wish = {

@@ -114,7 +114,7 @@ async def test_what_is_wrong_is_named(scene: Scene) -> None:
         ({"amountFen": 29, "realName": "张三"}, "realName"),
         ({"remark": "一二三四五六七八九十十一"}, "remark"),
     ):
-        answer = await promise(operator, member, **changed)  # type: ignore[arg-type]
+        answer = await promise(operator, member, **changed)
         assert answer.status_code == 400, answer.text
         assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert (await promise(operator, "9007199254740991")).json()["code"] == "member_not_found"
