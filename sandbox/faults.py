@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import secrets
+from base64 import b64encode
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,16 +13,31 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 Effect = Literal[
     "500",
     "502_html",
+    "503",
     "429",
     "timeout_before",
-    "timeout_after",
     "500_after",
+    "502_html_after",
+    "503_after",
+    "429_after",
+    "timeout_after",
+    "slow",
     "bad_response_signature",
+    "probe",
+    "wrong_signature",
     "unsigned",
+    "unknown_serial",
+    "wrong_content_type",
+    "stale_timestamp",
+    "truncated_json",
+    "another_number",
     "errcode",
 ]
-AFTER = {"timeout_after", "500_after"}
-TAMPER = {"bad_response_signature", "unsigned"}
+TAMPER = {"bad_response_signature", "probe", "wrong_signature", "unsigned", "unknown_serial", "wrong_content_type"}
+SIGNED = {"stale_timestamp", "truncated_json", "another_number"}
+"""Wrong in what is signed: the pay API does these itself, and signs them."""
+EFFECT = "sandbox.effect"
+"""Where the pay API finds the effect of a call in its scope."""
 
 
 class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -31,7 +48,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     method: str = "*"
     times: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1
     seconds: Annotated[float, msgspec.Meta(ge=0, le=600)] = 30.0
-    """How long a timeout holds the caller before the line goes dead with a 504."""
+    """How long a timeout holds the caller before the line goes dead with a 504; how late ``slow`` answers."""
     errcode: int = -1
     """For ``errcode``: what ``api.weixin.qq.com`` answers."""
 
@@ -70,10 +87,16 @@ def disturb(app: ASGIApp, faults: Faults) -> ASGIApp:
         fault = faults.take(str(scope.get("method")), path)
         if fault is None:
             await app(scope, receive, send)
+        elif fault.effect == "slow":
+            await asyncio.sleep(fault.seconds)
+            await app(scope, receive, send)
+        elif fault.effect in SIGNED:
+            scope[EFFECT] = fault.effect  # type: ignore[literal-required]  # a key of our own
+            await app(scope, receive, send)
         elif fault.effect in TAMPER:
             await app(scope, receive, _tampering(send, fault.effect))
         else:
-            if fault.effect in AFTER:
+            if fault.effect.endswith("_after"):
                 await app(scope, receive, _swallow)  # the work is done, the answer is lost
             if fault.effect.startswith("timeout"):
                 await asyncio.sleep(fault.seconds)
@@ -90,22 +113,27 @@ def _tampering(send: Send, effect: str) -> Send:
     async def tampering(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = [(bytes(name), bytes(value)) for name, value in message["headers"]]
-            if effect == "unsigned":
-                headers = [pair for pair in headers if not pair[0].startswith(b"wechatpay-")]
-            else:  # as WeChat's own probes look
-                headers = [
-                    (name, b"WECHATPAY/SIGNTEST/" + value[19:] if name == b"wechatpay-signature" else value)
-                    for name, value in headers
-                ]
-            message["headers"] = headers
+            message["headers"] = _tampered(headers, effect)
         await send(message)
 
     return tampering
 
 
+def _tampered(headers: list[tuple[bytes, bytes]], effect: str) -> list[tuple[bytes, bytes]]:
+    if effect == "unsigned":
+        return [pair for pair in headers if not pair[0].startswith(b"wechatpay-")]
+    name, wrong = {
+        "wrong_signature": (b"wechatpay-signature", b64encode(secrets.token_bytes(256))),
+        "unknown_serial": (b"wechatpay-serial", b"7" * 40),
+        "wrong_content_type": (b"content-type", b"text/html"),
+    }.get(effect, (b"wechatpay-signature", b""))
+    probe = b"WECHATPAY/SIGNTEST/"  # as WeChat's own probes look
+    return [(key, (wrong or probe + value[len(probe) :]) if key == name else value) for key, value in headers]
+
+
 ANSWERS = {
     "500": (500, '{"code":"SYSTEM_ERROR","message":"系统异常，请稍后重试"}'),
-    "500_after": (500, '{"code":"SYSTEM_ERROR","message":"系统异常，请稍后重试"}'),
+    "503": (503, '{"code":"SERVICE_UNAVAILABLE","message":"服务不可用，请稍后重试"}'),
     "429": (429, '{"code":"FREQUENCY_LIMITED","message":"请求过于频繁，请稍后重试"}'),
 }
 BROKEN_PROXY = (
@@ -114,13 +142,13 @@ BROKEN_PROXY = (
 
 
 async def _fail(send: Send, fault: Fault) -> None:
-    kind = b"application/json; charset=utf-8"
+    kind, effect = b"application/json; charset=utf-8", fault.effect.removesuffix("_after")
     if fault.effect == "errcode":
         status, text = 200, f'{{"errcode":{fault.errcode},"errmsg":"injected rid: 00000000-00000000-00000000"}}'
-    elif fault.effect in ANSWERS:
-        status, text = ANSWERS[fault.effect]
+    elif effect in ANSWERS:
+        status, text = ANSWERS[effect]
     else:
-        status, kind = (502, b"text/html") if fault.effect == "502_html" else (504, b"text/html")
+        status, kind = (502, b"text/html") if effect == "502_html" else (504, b"text/html")
         text = BROKEN_PROXY.format("502 Bad Gateway" if status == 502 else "504 Gateway Time-out")
     body = text.encode()
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]

@@ -1,7 +1,7 @@
 """Both sides' keys, made at first start and never leaving the data folder."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from sandbox import files
+
+PLATFORM = ("wechatpay_cert_key.pem", "wechatpay_cert.pem")
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -49,6 +51,8 @@ class Keyring:
     public_key: RSAPrivateKey
     platform: RSAPrivateKey
     platform_certificate: x509.Certificate
+    former: tuple[RSAPrivateKey, x509.Certificate] | None = None
+    """The platform's pair before the last rotation, still valid until it is retired."""
 
     @property
     def merchant_serial(self) -> str:
@@ -58,7 +62,13 @@ class Keyring:
     @property
     def platform_serial(self) -> str:
         """Forty upper-case hex digits, as WeChat names its certificate."""
-        return f"{self.platform_certificate.serial_number:040X}"
+        return serial_of(self.platform_certificate)
+
+    @property
+    def platforms(self) -> dict[str, tuple[RSAPrivateKey, x509.Certificate]]:
+        """The platform's valid pairs by serial, the newest first."""
+        pairs = [(self.platform, self.platform_certificate), *([self.former] if self.former else [])]
+        return {serial_of(certificate): (key, certificate) for key, certificate in pairs}
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,38 @@ def keep(
         public_key=_private(folder / "wechatpay_key.pem"),
         platform=_private(folder / "wechatpay_cert_key.pem"),
         platform_certificate=_certificate(folder / "wechatpay_cert.pem"),
+        former=_former(folder),
     )
+
+
+def rotate(folder: Path, keys: Keyring) -> Keyring:
+    """A new platform certificate beside the one there is, which stays valid until :func:`retire`."""
+    for name in PLATFORM:
+        files.replace(folder / f"former_{name}", (folder / name).read_bytes())
+    key = generate_private_key(65537, 2048)
+    subject, root = _name("Tenpay.com sign", "Tenpay.com"), _name("Tenpay.com Root CA", "Tenpay.com")
+    pem = _certify(key, subject, root, key, datetime.now(UTC) - timedelta(minutes=1)).rstrip()
+    for name, content in zip(PLATFORM, (_pem(key), pem), strict=True):
+        files.replace(folder / name, content)
+    former = (keys.platform, keys.platform_certificate)
+    return replace(keys, platform=key, platform_certificate=x509.load_pem_x509_certificate(pem), former=former)
+
+
+def retire(folder: Path, keys: Keyring) -> Keyring:
+    """The certificate before the last rotation is valid no more."""
+    for name in PLATFORM:
+        (folder / f"former_{name}").unlink(missing_ok=True)
+    return replace(keys, former=None)
+
+
+def _former(folder: Path) -> tuple[RSAPrivateKey, x509.Certificate] | None:
+    key, certificate = (folder / f"former_{name}" for name in PLATFORM)
+    return (_private(key), _certificate(certificate)) if key.exists() and certificate.exists() else None
+
+
+def serial_of(certificate: x509.Certificate) -> str:
+    """Forty upper-case hex digits."""
+    return f"{certificate.serial_number:040X}"
 
 
 def _become(folder: Path, identity: Identity, account: Account | None) -> Identity:
@@ -149,8 +190,10 @@ def _name(common: str, organisation: str) -> x509.Name:
     )
 
 
-def _certify(key: RSAPrivateKey, subject: x509.Name, issuer: x509.Name, signer: RSAPrivateKey) -> bytes:
-    start = datetime.now(UTC) - timedelta(days=1)
+def _certify(
+    key: RSAPrivateKey, subject: x509.Name, issuer: x509.Name, signer: RSAPrivateKey, start: datetime | None = None
+) -> bytes:
+    start = start or datetime.now(UTC) - timedelta(days=1)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -7,7 +7,7 @@ import msgspec
 from sandbox.database import Database
 
 KeyMode = Literal["public_key", "certificate", "both"]
-DeliveryMode = Literal["normal", "late", "twice", "never"]
+DeliveryMode = Literal["normal", "late", "twice", "never", "shuffled"]
 Kind = Literal["transaction", "refund", "mch_payment", "profitsharing"]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=366 * 86400)]
 

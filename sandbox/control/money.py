@@ -39,6 +39,18 @@ class Outcome(msgspec.Struct, forbid_unknown_fields=True):
     status: Literal["SUCCESS", "ABNORMAL", "CLOSED", "PROCESSING"]
 
 
+class ByHand(msgspec.Struct, forbid_unknown_fields=True):
+    """A refund made in the merchant's portal; with ``notify_url`` the merchant hears of it, else not.
+
+    (WeChat tells of such refunds in the XML of API v2, where an address for it is set in the portal.)
+    """
+
+    out_trade_no: str
+    amount_fen: Annotated[int, msgspec.Meta(ge=1)]
+    reason: Annotated[str, msgspec.Meta(max_length=80)] | None = None
+    notify_url: Annotated[str, msgspec.Meta(max_length=256)] | None = None
+
+
 def handlers(world: World) -> list[ControllerRouterHandler]:
     """The routes."""
     return [*_payments(world), *_refunds(world)]
@@ -83,6 +95,14 @@ def _refunds(world: World) -> list[ControllerRouterHandler]:
     async def every_refund() -> dict[str, Any]:
         return {"items": list_refunds(world)}
 
+    @post("/_sandbox/refunds", status_code=201, summary="A refund made by hand in the merchant's portal")
+    async def refund_by_hand(data: JSONBody[ByHand]) -> dict[str, Any]:
+        try:
+            asked = {"reason": data.reason, "notify_url": data.notify_url}
+            return refunds.by_hand(world, data.out_trade_no, data.amount_fen, **asked)
+        except Refusal as why:
+            raise (NotHere if why.status == 404 else NotNow)(why.message) from None
+
     @post("/_sandbox/refunds/{out_refund_no:str}/state", status_code=200, summary="Decide a refund's outcome")
     async def decide(data: JSONBody[Outcome], out_refund_no: FromPath[str]) -> dict[str, Any]:
         try:
@@ -96,7 +116,7 @@ def _refunds(world: World) -> list[ControllerRouterHandler]:
     async def all_totals() -> dict[str, int]:
         return totals(world)
 
-    return [every_refund, decide, all_totals]
+    return [every_refund, refund_by_hand, decide, all_totals]
 
 
 def list_payments(world: World, state: str | None, limit: int = PAGE) -> list[dict[str, Any]]:

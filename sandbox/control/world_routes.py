@@ -8,7 +8,7 @@ from litestar import delete, get, post
 from litestar.params import JSONBody
 from litestar.types import ControllerRouterHandler
 
-from sandbox import happenings, merchant_env
+from sandbox import happenings, keyring, merchant_env
 from sandbox.clock import on_the_wire
 from sandbox.control.levers import NotNow
 from sandbox.faults import Fault
@@ -25,7 +25,7 @@ class Jump(msgspec.Struct, forbid_unknown_fields=True):
 
 def handlers(world: World) -> list[ControllerRouterHandler]:
     """The routes."""
-    return [*_clock(world), *_settings(world), *_trouble(world)]
+    return [*_clock(world), *_settings(world), *_certificates(world), *_trouble(world)]
 
 
 def _clock(world: World) -> list[ControllerRouterHandler]:
@@ -70,6 +70,31 @@ def _settings(world: World) -> list[ControllerRouterHandler]:
         return world.knobs
 
     return [settings, tune]
+
+
+def _certificates(world: World) -> list[ControllerRouterHandler]:
+    def valid() -> dict[str, Any]:
+        return {"serials": list(world.keys.platforms)}
+
+    @get("/_sandbox/certificates", summary="The platform certificates now valid, the newest first")
+    async def certificates() -> dict[str, Any]:
+        return valid()
+
+    @post("/_sandbox/certificates/rotate", status_code=200, summary="A new platform certificate beside the old one")
+    async def rotate() -> dict[str, Any]:
+        if world.keys.former is not None:
+            raise NotNow("Two are valid already: retire the old one first.")
+        world.keys = keyring.rotate(world.folder, world.keys)
+        return valid()
+
+    @post("/_sandbox/certificates/retire", status_code=200, summary="The old platform certificate is valid no more")
+    async def retire() -> dict[str, Any]:
+        if world.keys.former is None:
+            raise NotNow("Only one is valid: rotate first.")
+        world.keys = keyring.retire(world.folder, world.keys)
+        return valid()
+
+    return [certificates, rotate, retire]
 
 
 def _trouble(world: World) -> list[ControllerRouterHandler]:

@@ -1,9 +1,11 @@
 """Notices, written in the transaction of what they tell, so that a killed process forgets none."""
 
+import secrets
 import sqlite3
 from collections.abc import Collection
 from uuid import NAMESPACE_URL, uuid5
 
+from sandbox.knobs import Delivery
 from sandbox.world import World
 
 LADDER_S = [15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600, 21600]
@@ -30,12 +32,21 @@ def post(world: World, *, kind: str, subject: str, url: str, event_type: str, su
             "summary": summary,
             "plaintext": plaintext,
             "created_at": now,
-            "next_at": {"late": now + delivery.delay_s, "never": None}.get(mode, now),
+            "next_at": _first_at(now, delivery) if mode == delivery.mode else now,
             "copies": 2 if mode == "twice" else 1,
             "state": "held" if mode == "never" else "waiting",
         },
     )
     world.changed.set()
+
+
+def _first_at(now: float, delivery: Delivery) -> float | None:
+    """``shuffled``: some time within the delay, so that what happened first need not be heard first."""
+    if delivery.mode == "never":
+        return None
+    if delivery.mode == "shuffled":
+        return now + secrets.randbelow(1000) * delivery.delay_s / 1000
+    return now + (delivery.delay_s if delivery.mode == "late" else 0)
 
 
 def due(world: World) -> list[sqlite3.Row]:

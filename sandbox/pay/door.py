@@ -7,6 +7,7 @@ from typing import Any
 from litestar.types import HTTPScope, Receive, Send
 
 from sandbox import sealing
+from sandbox.faults import EFFECT
 from sandbox.pay import codepay, gate, numbers, parties, routes
 from sandbox.pay.exchange import LARGEST_BODY, Answer, Call, Download, encode
 from sandbox.pay.refusals import Nowhere, Refusal
@@ -17,6 +18,8 @@ COMMON = (
     ("Cache-Control", "no-cache, must-revalidate"),
     ("X-Content-Type-Options", "nosniff"),
 )
+NUMBERS = {"out_trade_no", "out_refund_no", "out_bill_no", "out_order_no", "combine_out_trade_no", "transaction_id"}
+STALE_S = 600
 JSON = ("Content-Type", "application/json; charset=utf-8")
 
 
@@ -50,9 +53,18 @@ def _file(world: World, call: Call, file: Download) -> Answer:
 
 
 def _accepted(world: World, call: Call, status: int, content: dict[str, Any]) -> Answer:
-    body = encode(content)
+    body = _spoilt(content, call.effect)
     length = ("Content-Length", str(len(body)))
     return Answer(status, body, (JSON, length, *_signed(world, call, body)))
+
+
+def _spoilt(content: dict[str, Any], effect: str | None) -> bytes:
+    """The body, or one that a fault has made wrong."""
+    if effect == "another_number":
+        numbered = {name: value for name, value in content.items() if name in NUMBERS}
+        content = content | {name: value[:-1] + ("1" if value[-1] != "1" else "2") for name, value in numbered.items()}
+    body = encode(content)
+    return body[: len(body) // 2] if effect == "truncated_json" else body
 
 
 def _refused(refusal: Refusal) -> Answer:
@@ -69,8 +81,12 @@ def _signed(world: World, call: Call, body: bytes) -> tuple[tuple[str, str], ...
     by_public_key = mode != "certificate"
     if mode == "both":
         by_public_key = wanted == keys.identity.public_key_id
-    key = keys.public_key if by_public_key else keys.platform
-    timestamp, nonce = str(int(time.time())), secrets.token_hex(16)
+    serial = keys.identity.public_key_id
+    if not by_public_key:
+        serial = wanted if wanted in keys.platforms else keys.platform_serial
+    key = keys.public_key if by_public_key else keys.platforms[serial][0]
+    age_s = STALE_S if call.effect == "stale_timestamp" else 0
+    timestamp, nonce = str(int(time.time()) - age_s), secrets.token_hex(16)
     return (
         *COMMON,
         ("Request-ID", numbers.request_id(0)),
@@ -78,7 +94,7 @@ def _signed(world: World, call: Call, body: bytes) -> tuple[tuple[str, str], ...
         ("Wechatpay-Nonce", nonce),
         ("Wechatpay-Signature", sealing.sign(key, sealing.answer_text(timestamp, nonce, body))),
         ("Wechatpay-Timestamp", timestamp),
-        ("Wechatpay-Serial", keys.identity.public_key_id if by_public_key else keys.platform_serial),
+        ("Wechatpay-Serial", serial),
         ("Wechatpay-Signature-Type", gate.SCHEME),
     )
 
@@ -93,6 +109,7 @@ async def serve(world: World, scope: HTTPScope, receive: Receive, send: Send) ->
         query_string=bytes(scope["query_string"]).decode("latin-1"),
         headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
         raw=await _body(receive),
+        effect=str(scope[EFFECT]) if EFFECT in scope else None,  # type: ignore[literal-required]
     )
     answer = respond(world, call)
     headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers]

@@ -21,6 +21,8 @@ class Call:
     params: dict[str, str] = field(default_factory=dict)
     json: dict[str, Any] = field(default_factory=dict)
     opened: dict[str, str] = field(default_factory=dict)
+    effect: str | None = None
+    """What a fault wants to be wrong in the answer, and signed all the same."""
 
     @property
     def target(self) -> str:

@@ -43,6 +43,29 @@ def request(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return view(world, refund)
 
 
+def by_hand(
+    world: World, out_trade_no: str, fen: int, *, reason: str | None = None, notify_url: str | None = None
+) -> dict[str, Any]:
+    """A refund made in the merchant's portal: its number is WeChat's, and the merchant's program has never heard of it.
+
+    Raises what the API would refuse.
+    """
+    with world.db.transaction():
+        order = _order(world, {"out_trade_no": out_trade_no})
+        now = world.clock.now()
+        body = {
+            "out_trade_no": out_trade_no,
+            "out_refund_no": f"{world.keys.identity.mch_id}{numbers.refund_id(now)}",
+            "amount": {"refund": fen, "total": order["total"], "currency": "CNY"},
+            **({"reason": reason} if reason else {}),
+            **({"notify_url": notify_url} if notify_url else {}),
+        }
+        check_rules(world, order, body)
+        refund = accept(world, order, body, origin="PORTAL")
+    world.changed.set()
+    return view(world, refund)
+
+
 def look_up(world: World, out_refund_no: str) -> dict[str, Any]:
     """``GET /v3/refund/domestic/refunds/{out_refund_no}``."""
     settle_due(world)

@@ -45,8 +45,8 @@ def key_named(world: World, call: Call) -> RSAPrivateKey:
         raise param_error("HTTP header缺少微信支付平台证书序列号(Wechatpay-Serial)", location=None)
     if mode != "certificate" and serial == world.keys.identity.public_key_id:
         return world.keys.public_key
-    if mode != "public_key" and serial == world.keys.platform_serial:
-        return world.keys.platform
+    if mode != "public_key" and serial in world.keys.platforms:
+        return world.keys.platforms[serial][0]
     raise param_error("平台证书序列号Wechatpay-Serial错误", location=None)
 
 

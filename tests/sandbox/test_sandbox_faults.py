@@ -4,6 +4,7 @@ import time
 
 import httpx
 import pytest
+from cryptography.exceptions import InvalidSignature
 
 JSAPI = "/v3/pay/transactions/jsapi"
 
@@ -56,6 +57,69 @@ def test_silence_before_the_work(box) -> None:
     assert box.pay_api("POST", JSAPI, form).status_code == 504
     assert time.monotonic() - begun >= 0.2
     assert box.pay_api("POST", JSAPI, form).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("effect", "status", "done"),
+    [
+        ("503", 503, False),
+        ("503_after", 503, True),
+        ("502_html_after", 502, True),
+        ("429_after", 429, True),
+    ],
+)
+def test_refused_by_the_looks_of_it(box, effect, status, done) -> None:
+    refund = box.refund_form(box.paid(), 1)
+    box.lever("faults", {"method": "POST", "path": "/v3/refund", "effect": effect})
+    response = box.pay_api("POST", "/v3/refund/domestic/refunds", refund)
+    assert response.status_code == status
+    assert "wechatpay-signature" not in response.headers
+    query = box.pay_api("GET", f"/v3/refund/domestic/refunds/{refund['out_refund_no']}")
+    assert query.status_code == (200 if done else 404)
+
+
+def test_slow_but_right(box) -> None:
+    box.lever("faults", {"path": JSAPI, "effect": "slow", "seconds": 0.2})
+    begun = time.monotonic()
+    response = box.pay_api("POST", JSAPI, box.form())
+    assert time.monotonic() - begun >= 0.2
+    assert response.status_code == 200
+    assert box.genuine(response.headers, response.content)
+
+
+def queried(box, effect: str) -> httpx.Response:
+    number = box.ordered()
+    box.lever("faults", {"method": "GET", "path": "/v3/pay", "effect": effect})
+    target = f"/v3/pay/transactions/out-trade-no/{number}?mchid={box.mch_id}"
+    response = box.pay_api("GET", target)
+    response.extensions["number"] = number
+    assert response.status_code == 200
+    return response
+
+
+@pytest.mark.parametrize("effect", ["bad_response_signature", "probe", "wrong_signature"])
+def test_answers_that_nobody_signed(box, effect) -> None:
+    response = queried(box, effect)
+    assert response.headers["wechatpay-signature"].startswith("WECHATPAY/SIGNTEST/") is (effect != "wrong_signature")
+    with pytest.raises((InvalidSignature, ValueError)):
+        box.genuine(response.headers, response.content)
+
+
+def test_answers_rightly_signed_and_wrong_all_the_same(box) -> None:
+    stale = queried(box, "stale_timestamp")
+    assert box.genuine(stale.headers, stale.content)
+    assert 590 < time.time() - int(stale.headers["wechatpay-timestamp"]) < 610
+    cut = queried(box, "truncated_json")
+    assert box.genuine(cut.headers, cut.content)
+    with pytest.raises(ValueError, match=r"JSON|Expecting|Unterminated|delimiter"):
+        cut.json()
+    other = queried(box, "another_number")
+    assert box.genuine(other.headers, other.content)
+    assert other.json()["out_trade_no"] != other.extensions["number"]
+    html = queried(box, "wrong_content_type")
+    assert html.headers["content-type"] == "text/html"
+    assert html.json()["trade_state"] == "NOTPAY"
+    assert queried(box, "unknown_serial").headers["wechatpay-serial"] == "7" * 40
 
 
 def test_the_platform_fails_by_errcode(box) -> None:

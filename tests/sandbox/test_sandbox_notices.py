@@ -181,6 +181,16 @@ def test_late_and_only_some_kinds(box, inbox) -> None:
     assert read(box, *inbox.wait(2)[1])["event_type"] == "TRANSACTION.SUCCESS"
 
 
+def test_shuffled(box, inbox) -> None:
+    """What happened first need not be heard first."""
+    box.lever("delivery", {"mode": "shuffled", "delay_s": 1000})
+    numbers = [box.paid(inbox.url) for _ in range(6)]
+    waits = [box.look(f"notifications?subject={number}")["items"][0]["next_at"] for number in numbers]
+    assert waits != sorted(waits) or len(set(waits)) > 1
+    box.lever("clock/advance", {"seconds": 1000})
+    inbox.wait(6)
+
+
 def test_never_until_delivered_by_hand(box, inbox) -> None:
     box.lever("delivery", {"mode": "never"})
     order = box.paid(inbox.url)

@@ -192,3 +192,38 @@ def test_totals_for_an_audit(box) -> None:
     assert after["paid_fen"] - before["paid_fen"] == 4200
     assert after["refunded_count"] - before["refunded_count"] == 1
     assert after["refunded_fen"] - before["refunded_fen"] == 1000
+
+
+def test_parts_of_the_fee_come_back_and_together_all_of_it(box) -> None:
+    order = box.paid(amount={"total": 4200, "currency": "CNY"})
+    fees = [box.refund(order, fen).json()["amount"]["refund_fee"] for fen in (1, 1000, 1999, 1200)]
+    assert sum(fees) == 25
+    assert fees == [0, 6, 12, 7]
+
+
+def test_a_coupon_that_nobody_funded_makes_the_refund_smaller(box) -> None:
+    order = box.ordered()
+    box.lever(f"payments/{order}/pay", {"coupon_fen": 420, "coupon_kind": "NOCASH"})
+    target = f"/v3/pay/transactions/out-trade-no/{order}?mchid={box.mch_id}"
+    (coupon,) = box.pay_api("GET", target).json()["promotion_detail"]
+    assert (coupon["type"], coupon["amount"]) == ("NOCASH", 420)
+    refund = box.refund(order, 1000).json()
+    amount = refund["amount"]
+    assert (amount["payer_refund"], amount["discount_refund"]) == (900, 100)
+    assert (amount["settlement_total"], amount["settlement_refund"]) == (3780, 900)
+    assert refund["promotion_detail"][0]["type"] == "DISCOUNT"
+
+
+def test_a_refund_made_in_the_portal(box, inbox) -> None:
+    order = box.paid()
+    quiet = box.lever("refunds", {"out_trade_no": order, "amount_fen": 100})
+    told = box.lever("refunds", {"out_trade_no": order, "amount_fen": 200, "notify_url": inbox.url})
+    assert settled(box, quiet["out_refund_no"])["status"] == "SUCCESS"
+    inbox.wait(1)
+    assert box.look(f"notifications?subject={quiet['out_refund_no']}")["items"] == []
+    assert box.look(f"notifications?subject={told['out_refund_no']}")["items"][0]["event_type"] == "REFUND.SUCCESS"
+    assert box.state(order) == "REFUND"
+    lever = box.http.post("/_sandbox/refunds", json={"out_trade_no": order, "amount_fen": 5000})
+    assert lever.status_code == 409
+    lever = box.http.post("/_sandbox/refunds", json={"out_trade_no": "nobody", "amount_fen": 1})
+    assert lever.status_code == 404

@@ -117,6 +117,37 @@ def test_certificate_mode_with_the_package(new_box, tmp_path) -> None:
     assert pay.query(out_trade_no=number)[0] == 200
 
 
+def test_certificates_change_while_clients_live(new_box, inbox, tmp_path) -> None:
+    """First two are valid, then the old one is not: a client that refreshes on an unknown serial lives on."""
+    box = new_box("--key-mode", "certificate")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "p.pem").write_bytes((box.folder / "wechatpay_cert.pem").read_bytes())
+    pay = client(box, cert_dir=str(tmp_path / "c"), public_key=None, public_key_id=None)
+    number = box.ordered(inbox.url)
+    target = f"/v3/pay/transactions/out-trade-no/{number}?mchid={box.mch_id}"
+    (old,) = box.look("certificates")["serials"]
+    new, beside = box.lever("certificates/rotate")["serials"]
+    assert beside == old
+    assert box.http.post("/_sandbox/certificates/rotate").status_code == 409
+    entries = box.pay_api("GET", "/v3/certificates").json()["data"]
+    assert [entry["serial_no"] for entry in entries] == [new, old]
+    assert entries[0]["effective_time"] > entries[1]["effective_time"]
+    assert box.pay_api("GET", target, Wechatpay_Serial=old).headers["wechatpay-serial"] == old
+    assert box.pay_api("GET", target).headers["wechatpay-serial"] == new
+    assert pay.query(out_trade_no=number)[0] == 200, "it has fetched the new one"
+    box.stop()
+    box.start()
+    assert box.look("certificates")["serials"] == [new, old], "kept over a restart"
+    assert box.lever("certificates/retire")["serials"] == [new]
+    assert box.http.post("/_sandbox/certificates/retire").status_code == 409
+    assert box.pay_api("GET", target, Wechatpay_Serial=old).headers["wechatpay-serial"] == new
+    box.lever(f"payments/{number}/pay")
+    ((headers, body),) = inbox.wait(1)
+    assert headers["wechatpay-serial"] == new
+    assert box.genuine(headers, body)
+    assert pay.callback(headers, body.decode())["resource"]["out_trade_no"] == number
+
+
 def test_answers_follow_the_serial_that_was_asked_for(new_box) -> None:
     box = new_box("--key-mode", "both")
     target = f"/v3/pay/transactions/out-trade-no/{box.ordered()}?mchid={box.mch_id}"

@@ -1,5 +1,6 @@
 """Profit sharing: frozen money is shared, unfrozen and given back; receivers hear of it, refunds wait for it."""
 
+import hashlib
 import json
 import os
 import secrets
@@ -260,3 +261,28 @@ def test_the_package_shares(box) -> None:
     assert json.loads(pay.profitsharing_return_query(share, back)[1])["result"] == "SUCCESS"
     assert pay.profitsharing_unfreeze(transaction_id, number(), "解冻")[0] == 200
     assert pay.profitsharing_delete_receiver("MERCHANT_ID", STORE)[0] == 200
+
+
+def test_the_days_bill(new_box) -> None:
+    box = new_box()
+    add_store(box)
+    transaction_id = paid(box)
+    share = finished(
+        box, call(box, "POST", "/orders", form(box, transaction_id, receiver(1000), receiver(7, "1900000112"))).json()
+    )
+    back = {"out_order_no": share["out_order_no"], "out_return_no": number("B"), "return_mchid": STORE}
+    assert call(box, "POST", "/return-orders", back | {"amount": 400, "description": "a,b"}).status_code == 200
+    day = returned(box, back)["finish_time"][:10]
+    target = f"/bills?bill_date={day}"
+    assert call(box, "GET", target).json()["code"] == "INVALID_REQUEST"
+    box.lever(f"bills/{day}/publish")
+    told = call(box, "GET", target).json()
+    file = box.pay_api("GET", told["download_url"].removeprefix(box.url))
+    assert hashlib.sha1(file.content).hexdigest() == told["hash_value"]
+    head, *rows, summary, totals, end = file.content.decode("utf-8-sig").split("\r\n")
+    assert {len(row.split(",`")) for row in rows} == {len(head.split(","))} == {14}
+    states = [row.split(",`")[9:12] for row in rows]
+    assert states == [["10.00", "分账", "SUCCESS"], ["0.07", "分账", "CLOSED"], ["4.00", "分账回退", "SUCCESS"]]
+    assert (summary.count(","), totals, end) == (2, "`3,`10.00,`4.00", "")
+    zipped = client(box).profitsharing_bill(day)
+    assert (zipped[0], "tartype=gzip" in zipped[1]) == (200, True)

@@ -15,6 +15,7 @@ from sandbox.pay.bills import making
 from sandbox.pay.bills.making import Kind
 from sandbox.pay.exchange import Call, Download
 from sandbox.pay.route import here
+from sandbox.pay.sharing import steps
 from sandbox.world import World
 
 READY_S = 10 * 3600
@@ -25,6 +26,7 @@ PART_BYTES = 64 * 1024
 VARIANTS: dict[Kind, tuple[str, ...]] = {
     "trade": ("ALL", "SUCCESS", "REFUND"),
     "fund_flow": ("BASIC", "OPERATION", "FEES"),
+    "sharing": ("ALL",),
 }
 SPECIAL = {"RECHARGE_REFUND", "ALL_SPECIAL", "SUC_SPECIAL", "REF_SPECIAL"}
 
@@ -50,6 +52,14 @@ def trade(world: World, call: Call) -> dict[str, Any]:
 def fund_flow(world: World, call: Call) -> dict[str, Any]:
     """``GET /v3/bill/fundflowbill``."""
     return _ask(world, call, "fund_flow", "account_type")
+
+
+def sharing(world: World, call: Call) -> dict[str, Any]:
+    """``GET /v3/profitsharing/bills``; of a partner, all sub-merchants' or one's."""
+    steps.settle_due(world)
+    if "sub_mchid" in call.query:
+        parties.check_sub(world, dict(call.query), location="query")
+    return _ask(world, call, "sharing", "variant")
 
 
 def download(world: World, call: Call) -> Download:

@@ -4,20 +4,21 @@ import hashlib
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from sandbox.clock import BEIJING
 from sandbox.database import Value
-from sandbox.pay.bills import fund_flow, trade
+from sandbox.pay.bills import fund_flow, sharing, trade
 from sandbox.pay.bills.lines import MARK, header, row
 from sandbox.world import World
 
-Kind = Literal["trade", "fund_flow"]
+Kind = Literal["trade", "fund_flow", "sharing"]
 Spoilt = Literal["hash", "totals", "missing_row", "extra_row", "other_amount", "cut_short"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+SUMS: dict[Kind, Callable[[], Any]] = {"trade": trade.Sums, "fund_flow": fund_flow.Sums, "sharing": sharing.Sums}
 MADE_S = 9 * 3600
 """A bill shows its day as it looked at nine the next morning."""
 
@@ -29,7 +30,7 @@ def make(world: World, kind: Kind, variant: str, day: date, seen_at: float) -> s
     folder.mkdir(exist_ok=True)
     path = folder / f"{kind}-{variant}-{day}.csv"
     handle, name = tempfile.mkstemp(dir=folder)
-    sha1, sums = hashlib.sha1(usedforsecurity=False), trade.Sums() if kind == "trade" else fund_flow.Sums()
+    sha1, sums = hashlib.sha1(usedforsecurity=False), SUMS[kind]()
     with os.fdopen(handle, "wb") as file:
         for piece in _pieces(world, kind, variant, day, seen_at, sums, spoilt):
             file.write(piece)
@@ -63,8 +64,7 @@ def bounds(day: date) -> tuple[float, float]:
 def _pieces(
     world: World, kind: Kind, variant: str, day: date, seen_at: float, sums: Any, spoilt: Spoilt | None
 ) -> Iterator[bytes]:
-    names = trade.HEADERS[variant] if kind == "trade" else fund_flow.HEADER
-    totals = trade.TOTALS[variant] if kind == "trade" else fund_flow.TOTALS
+    names, totals = _heads(kind, variant)
     yield MARK + header(names)
     for line in _spoil(_lines(world, kind, variant, day, seen_at), spoilt):
         sums.add(line)
@@ -74,10 +74,18 @@ def _pieces(
         yield row(sums.values(variant, 1 if spoilt == "totals" else 0))
 
 
+def _heads(kind: Kind, variant: str) -> tuple[str, str]:
+    if kind == "trade":
+        return trade.HEADERS[variant], trade.TOTALS[variant]
+    return (fund_flow.HEADER, fund_flow.TOTALS) if kind == "fund_flow" else (sharing.HEADER, sharing.TOTALS)
+
+
 def _lines(world: World, kind: Kind, variant: str, day: date, seen_at: float) -> Iterable[Any]:
     start, end = bounds(day)
     if kind == "trade":
         return trade.lines(world, variant, start, end, seen_at)
+    if kind == "sharing":
+        return sharing.lines(world, start, end)
     return fund_flow.lines(world, variant, start, end)  # type: ignore[arg-type]  # variants are accounts here
 
 
