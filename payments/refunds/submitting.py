@@ -95,6 +95,7 @@ async def _send(gateway: Gateway, payment: Payment, refund: Refund) -> RefundTra
         amount_fen=refund.amount_fen,
         total_fen=payment.received_fen or payment.amount_fen,
         reason=refund.reason,
+        transaction_id=payment.transaction_id if payment.combine_no else None,
     )
 
 
@@ -131,7 +132,15 @@ async def _wait_for_money(db: Database, clock: Clock, out_refund_no: str, error:
             refund.check_at = min(refund.check_at, alarm_at)
             return
         facts = {"amount_fen": refund.amount_fen, "since": refund.waiting_since.isoformat()}
-        await cases.note(session, "refund_not_enough", out_refund_no, at=now, payment_id=payment.id, facts=facts)
+        await cases.note(
+            session,
+            "refund_not_enough",
+            out_refund_no,
+            at=now,
+            payment_id=payment.id,
+            refund_id=refund.id,
+            facts=facts,
+        )
 
 
 async def _remember(db: Database, out_refund_no: str, error: str) -> None:
