@@ -90,28 +90,22 @@ async def _unpacked(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _gunzipped(head: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Never more than 64 KiB at once, whatever a few packed bytes may hold."""
-    unpacker = zlib.decompressobj(wbits=31)
-    rest = head
+    """Never more than 64 KiB at once, whatever a few packed bytes may hold. A file may have several members."""
+    unpacker, rest, more = zlib.decompressobj(wbits=31), head, True
     try:
-        while True:
-            while rest and not unpacker.eof:
-                out = unpacker.decompress(rest, _PIECE)
-                rest = unpacker.unconsumed_tail
-                if out:
-                    yield out
-            if unpacker.eof and (rest := unpacker.unused_data or rest):
-                if not rest.strip(b"\x00"):  # padding after the end
-                    rest = b""
-                else:
-                    unpacker = zlib.decompressobj(wbits=31)
-                    continue
-            more = await anext(pieces, None)
-            if more is None:
-                break
-            rest = more
-            if unpacker.eof:
+        while more:
+            out = unpacker.decompress(rest, _PIECE)
+            if out:
+                yield out
+            rest = unpacker.unused_data.lstrip(b"\0") if unpacker.eof else unpacker.unconsumed_tail  # zeros pad the end
+            if unpacker.eof and rest:
                 unpacker = zlib.decompressobj(wbits=31)
+            elif not rest and len(out) < _PIECE:  # a full piece may have company that needs no more input
+                while more and not rest:
+                    following = await anext(pieces, None)
+                    more, rest = following is not None, following or b""
+                    if unpacker.eof and (rest := rest.lstrip(b"\0")):
+                        unpacker = zlib.decompressobj(wbits=31)
     except zlib.error as error:
         raise Unknown("a bill that does not unpack") from error
     if not unpacker.eof:

@@ -171,6 +171,7 @@ class Connection:
             return False
         if self._learning is None and time.monotonic() - self._learned_at < _LEARN_AGAIN_S:
             return False
+        self._learned_at = time.monotonic()
         try:
             await self.refresh_keys()
         except (Refused, Unknown) as error:
@@ -179,7 +180,6 @@ class Connection:
         return True
 
     async def _refresh(self) -> None:
-        self._learned_at = time.monotonic()
         _, headers, raw = await self._exchange("GET", "/v3/certificates", None, None)
         try:
             self.keyring.take_over(headers, raw, time.time())
