@@ -169,3 +169,8 @@ CREATE TABLE IF NOT EXISTS declarations (
     next_at REAL, UNIQUE (out_trade_no, customs, sub_order_no)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS declarations_due ON declarations (next_at) WHERE next_at IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS transfer_receipts (
+    out_bill_no TEXT PRIMARY KEY REFERENCES transfers (out_bill_no), created_at REAL NOT NULL, ready_at REAL NOT NULL,
+    token TEXT UNIQUE, token_until REAL
+) WITHOUT ROWID;

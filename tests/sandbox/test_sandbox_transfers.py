@@ -1,6 +1,7 @@
 """Transfers to a user: ordered, confirmed on the phone, cancelled, overdue; and what is refused."""
 
 import asyncio
+import hashlib
 import itertools
 import json
 import os
@@ -176,6 +177,25 @@ def test_slow_acceptance(box) -> None:
     bill = ordered(box)
     assert (bill["state"], "package_info" in bill) == ("ACCEPTED", False)
     assert until(box, bill["out_bill_no"], "WAIT_USER_CONFIRM")
+
+
+def test_a_receipt(box) -> None:
+    pay, number = client(box), ordered(box)["out_bill_no"]
+    assert pay.mch_transfer_elecsign(out_bill_no=number)[0] == 400  # not yet
+    box.lever(f"transfers/{number}/confirm")
+    bill = until(box, number, "SUCCESS")["transfer_bill_no"]
+    assert json.loads(pay.mch_transfer_elecsign(transfer_bill_no=bill)[1])["state"] == "GENERATING"
+    box.lever("clock/advance", {"seconds": 2})
+    assert pay.mch_transfer_elecsign(out_bill_no=number)[0] == 200
+    told = json.loads(pay.mch_transfer_elecsign_query(out_bill_no=number)[1])
+    assert told["state"] == json.loads(pay.mch_transfer_elecsign_query(transfer_bill_no=bill)[1])["state"] == "FINISHED"
+    told = json.loads(pay.mch_transfer_elecsign_query(out_bill_no=number)[1])
+    file = box.pay_api("GET", told["download_url"].removeprefix(box.url))
+    assert hashlib.sha256(file.content).hexdigest() == told["hash_value"]
+    assert (file.content.startswith(b"%PDF-1.4"), number.encode() in file.content) == (True, True)
+    assert "wechatpay-signature" not in file.headers
+    box.lever("clock/advance", {"seconds": 601})
+    assert box.pay_api("GET", told["download_url"].removeprefix(box.url)).status_code == 400
 
 
 def test_an_unknown_bill(box) -> None:
