@@ -10,8 +10,9 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from sandbox import clockwork, faults
+from sandbox import calls, clockwork, faults
 from sandbox.control import bills, customs, levers, mail, money, people, purse, sharing, transfers, world_routes
+from sandbox.inspection import page as inspection
 from sandbox.miniprogram import routes as miniprogram
 from sandbox.notices.postman import Postman
 from sandbox.pay import door
@@ -42,6 +43,7 @@ def create_app(world: World) -> ASGIApp:
             *customs.handlers(world),
             *mail.handlers(world, postman),
             *phone.handlers(world),
+            *inspection.handlers(world),
         ],
         exception_handlers={levers.NotNow: levers.not_now, levers.NotHere: levers.not_here},
     )
@@ -65,4 +67,4 @@ def create_app(world: World) -> ASGIApp:
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         ),
     )
-    return faults.disturb(app, world.faults)
+    return calls.noted(faults.disturb(app, world.faults), world.calls)

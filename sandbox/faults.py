@@ -36,6 +36,8 @@ Effect = Literal[
 TAMPER = {"bad_response_signature", "probe", "wrong_signature", "unsigned", "unknown_serial", "wrong_content_type"}
 SIGNED = {"stale_timestamp", "truncated_json", "another_number"}
 """Wrong in what is signed: the pay API does these itself, and signs them."""
+OUR_OWN = ("/_sandbox", "/phone", "/inspect")
+"""Paths that no WeChat has: never disturbed."""
 EFFECT = "sandbox.effect"
 """Where the pay API finds the effect of a call in its scope."""
 
@@ -77,11 +79,11 @@ class Faults:
 
 
 def disturb(app: ASGIApp, faults: Faults) -> ASGIApp:
-    """Stand before the app; the levers and the phone are never disturbed."""
+    """Stand before the app; the levers and the pages are never disturbed."""
 
     async def disturbed(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if scope["type"] != ScopeType.HTTP or path.startswith(("/_sandbox", "/phone")):
+        if scope["type"] != ScopeType.HTTP or path.startswith(OUR_OWN):
             await app(scope, receive, send)
             return
         fault = faults.take(str(scope.get("method")), path)

@@ -31,6 +31,14 @@ def sign(key: RSAPrivateKey, text: bytes) -> str:
     return b64encode(key.sign(text, padding.PKCS1v15(), hashes.SHA256())).decode()
 
 
+def unbase64(text: str) -> bytes | None:
+    """The bytes, if ``text`` is standard Base64."""
+    try:
+        return b64decode(text, validate=True)
+    except (NotBase64, ValueError):
+        return None
+
+
 def verifies(key: RSAPublicKey, text: bytes, signature: str) -> bool:
     """Whether ``signature`` is the owner's over ``text``."""
     try:

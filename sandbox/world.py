@@ -26,6 +26,7 @@ class World:
     knobs: Knobs
     faults: Faults = field(default_factory=Faults)
     signature_failures: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=100))
+    calls: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=300))
     tickets: dict[str, Any] = field(default_factory=dict)
     """What download addresses open; forgotten at a restart, as they live for minutes only."""
     nonces: deque[str] = field(default_factory=lambda: deque(maxlen=10_000))

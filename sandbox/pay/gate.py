@@ -4,10 +4,9 @@ import json
 import re
 import time
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 from sandbox import sealing
-from sandbox.pay import sealed_fields
+from sandbox.pay import hints, sealed_fields
 from sandbox.pay.exchange import LARGEST_BODY, Call
 from sandbox.pay.refusals import Refusal, invalid, mchid_mismatch, param_error, sign_error
 from sandbox.pay.shape import Record
@@ -15,6 +14,7 @@ from sandbox.world import World
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 TOLERANCE_S = 300
+SHOWN_BYTES = 4000
 PAIR = re.compile(r'\s*(\w+)="([^"]*)"\s*')
 SIGNERS = ("mchid", "sp_mchid", "combine_mchid")
 """Where a request repeats who signs it: directly, as a partner, of a combined payment."""
@@ -42,8 +42,15 @@ def admit(world: World, call: Call, form: Record | None, sealed: tuple[str, ...]
     at_transactions = call.path.startswith("/v3/pay/transactions/")
     if not at_transactions and not (call.headers.get("user-agent") and call.headers.get("accept")):
         raise invalid("Http头缺少Accept或User-Agent")
-    who = _credentials(call, at_transactions=at_transactions)
-    if abs(time.time() - int(who.timestamp)) > TOLERANCE_S:
+    try:
+        who = _credentials(call, at_transactions=at_transactions)
+    except Refusal as refusal:
+        hint = hints.of_header(call.headers.get("authorization", ""))
+        _remember(world, call, Credentials("", "", "", "", ""), refusal.message, hint)
+        raise
+    behind_s = time.time() - int(who.timestamp)
+    if abs(behind_s) > TOLERANCE_S:
+        _remember(world, call, who, STALE, hints.of_clock(behind_s))
         raise sign_error(STALE)
     identity = world.keys.identity
     if who.mchid != identity.mch_id or who.serial_no != world.keys.merchant_serial:
@@ -108,51 +115,23 @@ def _not_signed(call: Call, who: Credentials, text: bytes) -> Refusal:
     return sign_error("错误的签名，验签失败", detail=detail)
 
 
-def _remember(world: World, call: Call, who: Credentials, why: str) -> None:
+def _remember(world: World, call: Call, who: Credentials, why: str, hint: str | None = None) -> None:
+    text = sealing.request_text(call.method, call.target, who.timestamp, who.nonce_str, call.raw)
     world.signature_failures.append(
         {
             "at": int(time.time()),
             "why": why,
-            "hint": _hint(world, call, who),
+            "hint": hint or hints.why(world, call, who),
             "method": call.method,
             "url": call.target,
             "timestamp": who.timestamp,
             "nonce": who.nonce_str,
             "serial_no": who.serial_no,
+            "verified": text[:SHOWN_BYTES].decode("utf-8", "replace") if who.signature else "",
             "body_prefix": call.raw[:200].decode("utf-8", "replace"),
             "body_bytes": len(call.raw),
         }
     )
-
-
-def _hint(world: World, call: Call, who: Credentials) -> str:
-    """Try the usual mistakes: what would have verified says what went wrong."""
-    if who.mchid != world.keys.identity.mch_id:
-        return f"Unknown mchid; this world's merchant is {world.keys.identity.mch_id}."
-    if who.serial_no != world.keys.merchant_serial:
-        return f"Unknown serial_no; the merchant certificate's is {world.keys.merchant_serial}."
-    key = world.keys.merchant.public_key()
-
-    def fits(target: str, body: bytes) -> bool:
-        text = sealing.request_text(call.method, target, who.timestamp, who.nonce_str, body)
-        return sealing.verifies(key, text, who.signature)
-
-    usual = {
-        "The signature fits without the query string: sign path and query as on the request line.": (
-            call.path,
-            call.raw,
-        ),
-        "The signature fits an empty body: sign the very bytes that are sent.": (call.target, b""),
-        "The signature fits the path before percent-encoding: encode first, then sign.": (
-            unquote(call.target),
-            call.raw,
-        ),
-        "The signature fits the body without its surrounding white space.": (call.target, call.raw.strip()),
-    }
-    for explanation, (target, body) in usual.items():
-        if fits(target, body):
-            return explanation
-    return "Neither path, query nor body alone explains it: another key, or the JSON was written again after signing."
 
 
 def _read(call: Call) -> dict[str, object]:
