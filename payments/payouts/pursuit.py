@@ -14,6 +14,8 @@ from kit.database import Database
 
 _GAPS = tuple(timedelta(seconds=s) for s in (5, 30, 120, 600, 3600, 21_600))
 """The silence between two questions about the same row grows, up to six hours."""
+_FAILED_GAPS = 3
+"""Silence may grow longer than trouble: what could not be asked or sent is tried again after that gap at the latest."""
 
 
 def one_of(column: str, kind: type[StrEnum]) -> CheckConstraint:
@@ -59,9 +61,10 @@ async def due(session: AsyncSession, table: Any, number: Any, open_states: Itera
 
 
 async def remember(db: Database, clock: Clock, table: Any, row_id: int, error: Exception) -> None:
-    """Write down why it did not go on. The row stays as it is."""
+    """Write down why it did not go on. The row stays as it is, and is looked at again within ten minutes."""
     async with db.begin() as session:
         row = await session.get(table, row_id, with_for_update=True)
         if row is not None:
             row.last_error = str(error)[:300]
-            row.check_at = max(row.check_at, clock.now() + _GAPS[0])
+            row.checks = min(row.checks, _FAILED_GAPS)
+            row.check_at = clock.now() + _GAPS[row.checks]

@@ -202,6 +202,7 @@ async def cancel(session: AsyncSession, out_bill_no: str, *, by: str, at: dateti
         await end(session, transfer, TransferState.CANCELLED, at)
     elif transfer.state in _CANCELLABLE:
         transfer.cancel_wanted_by = by
+        transfer.stir(at)
         await jobs.enqueue(session, JOB, transfer.out_bill_no)
     elif transfer.state not in {TransferState.CANCELING, TransferState.CANCELLED}:
         raise NotCancellable(state=transfer.state)

@@ -211,6 +211,20 @@ async def test_a_failure_is_a_case_and_the_money_stays(scene: Scene) -> None:
     assert (await balances(shop), await cases(shop)) == ({}, ["transfer_fail"])
 
 
+async def test_forged_news_moves_nothing(scene: Scene) -> None:
+    shop, operator, _, member = scene
+    no = await promised(operator, member)
+    await shop.run_jobs()
+    shop.world.tell(f"transfers/{no}/confirm")
+    shop.world.skip(seconds=5)
+    letter = shop.mailbox.take()
+    forged = letter.headers["Wechatpay-Signature"][::-1]
+    assert (await shop.notify(letter, **{"wechatpay-signature": forged})).status_code == 401
+    assert await _state(operator, no) == "wait_user_confirm"
+    assert (await shop.notify(letter)).status_code == 204
+    assert await _state(operator, no) == "success"
+
+
 async def test_staff_take_it_back(scene: Scene) -> None:
     shop, operator, buyer, member = scene
     no = await promised(operator, member)
