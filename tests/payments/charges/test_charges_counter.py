@@ -1,0 +1,226 @@
+"""The payment code at the counter: paid at once, after a password, not at all; lost, reversed, and never both kept and undone."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from cast import Operator, Shop, World
+from sheets import at_wechat, attempts, live, ordered
+
+CODEPAY = "/v3/pay/transactions/codepay"
+
+
+@pytest.fixture(autouse=True)
+def _ordinary(wechat_world: World) -> Iterator[None]:
+    yield
+    wechat_world.tell("settings", code_payment="at_once", user_paying="202", balance_fen=None)
+
+
+async def _charge(
+    boss: Operator, shop: Shop, no: str, *, key: str | None = None, code: str | None = None
+) -> httpx.Response:
+    return await boss.post(
+        f"/orders/{no}/charge-code", {"authCode": code or shop.world.code("bob", "payment")}, key=key
+    )
+
+
+async def _waiting(shop: Shop) -> tuple[Any, Operator, str, str]:
+    """A charge for which the payer types a password."""
+    shop.world.tell("settings", code_payment="password")
+    buyer, no = await ordered(shop)
+    boss = await shop.operator()
+    answer = await _charge(boss, shop, no)
+    assert answer.json()["state"] == "userpaying", answer.text
+    return buyer, boss, no, await live(shop, no)
+
+
+async def _state(boss: Operator, no: str) -> tuple[str, str | None]:
+    said = (await boss.get(f"/orders/{no}/charge-code")).json()
+    return said["state"], said["reason"]
+
+
+async def test_paid_at_once(shop: Shop) -> None:
+    buyer, no = await ordered(shop)
+    boss = await shop.operator()
+    sheet = await buyer.prepay(no)  # the buyer had it open on the phone
+    code = shop.world.code("bob", "payment")
+    answer = await _charge(boss, shop, no, key="till-0001", code=code)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["state"], answer.json()["orderState"]) == ("paid", "paid")
+    assert await at_wechat(shop, sheet) == "CLOSED"
+    assert await attempts(shop, no) == [("jsapi", "closed"), ("code", "received")]
+    same = await _charge(boss, shop, no, key="till-0001")
+    assert same.json() == answer.json()
+    rows = await shop.sql.fetch("SELECT p::text FROM payment p UNION SELECT k::text FROM idempotency_key k")
+    assert not any(code in row[0] for row in rows)
+    assert await buyer.state(no) == "paid"
+
+
+@pytest.mark.parametrize("said", ["202", "200"])
+async def test_after_a_password(shop: Shop, said: str) -> None:
+    shop.world.tell("settings", user_paying=said)
+    buyer, boss, no, number = await _waiting(shop)
+    assert (await _charge(boss, shop, no)).json()["code"] == "charge_under_way"
+    shop.world.pay(number)
+    shop.world.skip(seconds=6)
+    await shop.worker.ask_payments()
+    assert await _state(boss, no) == ("paid", None)
+    assert await buyer.state(no) == "paid"
+
+
+async def test_tapped_away(shop: Shop) -> None:
+    buyer, boss, no, number = await _waiting(shop)
+    shop.world.tell(f"payments/{number}/cancel")
+    shop.world.skip(seconds=6)
+    await shop.worker.ask_payments()
+    assert await _state(boss, no) == ("closed", "PAYERROR")
+    shop.world.tell("settings", code_payment="at_once")
+    assert (await _charge(boss, shop, no)).json()["state"] == "paid"
+    assert await buyer.state(no) == "paid"
+
+
+@pytest.mark.parametrize("how", ["error", "invalid"])
+async def test_refused(shop: Shop, how: str) -> None:
+    shop.world.tell("settings", code_payment="error" if how == "error" else "at_once")
+    _, no = await ordered(shop)
+    boss = await shop.operator()
+    answer = await _charge(boss, shop, no, code=None if how == "error" else "100000000000000000")
+    assert answer.json()["state"] == "closed", answer.text
+    assert answer.json()["reason"] == ("PAYERROR" if how == "error" else "INVALIDREQUEST")
+
+
+async def test_the_time_is_over(shop: Shop) -> None:
+    """It is asked about every few seconds, and reversed in the end; the order may be paid in another way."""
+    buyer, boss, no, number = await _waiting(shop)
+    for _ in range(6):
+        shop.world.skip(seconds=5.5)
+        await shop.worker.ask_payments()
+        assert await _state(boss, no) == ("userpaying", None)
+    shop.world.skip(seconds=15)
+    await shop.worker.ask_payments()
+    assert await _state(boss, no) == ("closed", "REVOKED")
+    assert await at_wechat(shop, number) == "REVOKED"
+    shop.world.pay(await buyer.prepay(no))
+    assert (await shop.notify()).status_code == 204
+    assert await buyer.state(no) == "paid"
+
+
+async def test_the_cashier_gives_up(shop: Shop) -> None:
+    _, boss, no, number = await _waiting(shop)
+    answer = await boss.post(f"/orders/{no}/charge-code/cancel")
+    assert answer.json()["state"] == "reversing", answer.text
+    await shop.worker.ask_payments()
+    assert await at_wechat(shop, number) == "USERPAYING"  # not within 15 s
+    shop.world.skip(seconds=16)
+    await shop.worker.ask_payments()
+    assert await _state(boss, no) == ("closed", "REVOKED")
+
+
+async def test_given_up_and_paid_before_the_reverse(shop: Shop) -> None:
+    """A query first: what is paid is kept."""
+    buyer, boss, no, number = await _waiting(shop)
+    await boss.post(f"/orders/{no}/charge-code/cancel")
+    shop.world.pay(number)
+    shop.world.skip(seconds=16)
+    await shop.worker.ask_payments()
+    assert await _state(boss, no) == ("paid", None)
+    assert await at_wechat(shop, number) == "SUCCESS"
+    assert await buyer.state(no) == "paid"
+
+
+async def _reversing(shop: Shop) -> tuple[Any, Operator, str, str]:
+    """The intent to reverse is committed, the call was lost on its way; and then the payer typed the password."""
+    buyer, boss, no, number = await _waiting(shop)
+    shop.world.skip(seconds=46)
+    shop.world.faults(path=f"/v3/pay/transactions/out-trade-no/{number}/reverse", effect="500", method="POST")
+    await shop.worker.ask_payments()
+    assert await _state(boss, no) == ("reversing", None)
+    shop.world.pay(number)
+    return buyer, boss, no, number
+
+
+async def test_paid_after_the_intent_to_reverse(shop: Shop) -> None:
+    """Nobody settles it any more, it goes back whatever WeChat says in between, and the goods are not owed."""
+    buyer, boss, no, number = await _reversing(shop)
+    assert (await buyer.post(f"/orders/{no}/payment/refresh")).status_code in (200, 503)
+    assert await buyer.state(no) == "unpaid"
+    for _ in range(8):
+        shop.world.skip(seconds=35)
+        await shop.worker.ask_payments()
+    assert await _state(boss, no) == ("closed", "REVOKED")
+    assert await at_wechat(shop, number) == "REVOKED"
+    assert await buyer.state(no) == "unpaid"
+
+
+async def test_paid_and_wechat_will_not_reverse(shop: Shop) -> None:
+    """Not enough money to give back: then it is a payment like any other."""
+    buyer, boss, no, number = await _reversing(shop)
+    shop.world.tell("settings", balance_fen=0)
+    shop.world.skip(seconds=35)
+    await shop.worker.ask_payments()
+    assert await _state(boss, no) == ("paid", None)
+    assert await at_wechat(shop, number) == "SUCCESS"
+    assert await buyer.state(no) == "paid"
+
+
+async def test_the_answer_to_the_reverse_is_lost(shop: Shop) -> None:
+    _, boss, no, number = await _waiting(shop)
+    shop.world.skip(seconds=46)
+    shop.world.faults(path=f"/v3/pay/transactions/out-trade-no/{number}/reverse", effect="500_after", method="POST")
+    await shop.worker.ask_payments()
+    shop.world.skip(seconds=6)
+    await shop.worker.ask_payments()
+    assert await _state(boss, no) == ("closed", "REVOKED")
+
+
+@pytest.mark.parametrize("effect", ["500", "500_after", "bad_response_signature"])
+async def test_the_answer_to_the_charge_is_lost(shop: Shop, effect: str) -> None:
+    """The code is never sent twice; a query finds out."""
+    buyer, no = await ordered(shop)
+    boss = await shop.operator()
+    shop.world.faults(path=CODEPAY, effect=effect)
+    answer = await _charge(boss, shop, no)
+    assert answer.json()["state"] == "userpaying", answer.text
+    for _ in range(10):
+        shop.world.skip(seconds=6)
+        await shop.worker.ask_payments()
+    if effect == "500":
+        assert (await _state(boss, no))[0] == "closed"
+        assert await buyer.state(no) == "unpaid"
+    else:
+        assert await _state(boss, no) == ("paid", None)
+        assert await buyer.state(no) == "paid"
+
+
+async def test_the_order_is_cancelled_meanwhile(shop: Shop) -> None:
+    """Not within 15 s: it stays closing until the reverse is through."""
+    buyer, _, no, number = await _waiting(shop)
+    assert (await buyer.post(f"/orders/{no}/cancel", {})).status_code == 503
+    assert await buyer.state(no) == "closing"
+    shop.world.skip(seconds=25)
+    await shop.worker.close_orders()
+    assert await buyer.state(no) == "cancelled"
+    assert await at_wechat(shop, number) == "REVOKED"
+
+
+async def test_ten_tills_at_once(shop: Shop) -> None:
+    """One code is charged; the others hear that."""
+    buyer, no = await ordered(shop)
+    boss = await shop.operator()
+    codes = [shop.world.code(f"bob-{turn}", "payment") for turn in range(10)]
+    answers = await asyncio.gather(*(_charge(boss, shop, no, code=code) for code in codes))
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 9
+    assert await shop.sql.fetchval("SELECT count(*) FROM payment WHERE state = 'received'") == 1
+    assert await buyer.state(no) == "paid"
+
+
+async def test_strange_wishes(shop: Shop) -> None:
+    _, no = await ordered(shop)
+    boss = await shop.operator()
+    for code in ("160000000000000000", "13000000000000000", "13000000000000000x", "1300000000000000001", ""):
+        assert (await boss.post(f"/orders/{no}/charge-code", {"authCode": code})).status_code == 400
+    assert (await boss.get(f"/orders/{no}/charge-code")).json()["code"] == "no_charge"
+    assert (await boss.get("/orders/D000000/charge-code")).json()["code"] == "order_not_found"
+    assert await shop.sql.fetchval("SELECT count(*) FROM payment") == 0
