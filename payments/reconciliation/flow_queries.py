@@ -52,6 +52,8 @@ loaded a moment ago, no table is compared with itself."""
 
 _FITS = "(b.done AND b.net_fen IN (b.booked_fen, b.booked_fen - b.fee_fen))"
 _WAITS = "NOT EXISTS (SELECT FROM bill n WHERE n.day = $1::date + 1 AND n.kind = 'fund_flow' AND n.state <> 'wanted')"
+_BILLED = """(EXISTS (SELECT FROM bill_trade r WHERE r.transaction_id = b.business_id)
+    OR EXISTS (SELECT FROM bill_trade r WHERE r.refund_id = b.business_id))"""
 _ROW = (
     """jsonb_build_object('at', b.at, 'line', b.line, 'types', b.types, 'net_fen', b.net_fen, 'voucher', b.voucher)"""
 )
@@ -64,13 +66,12 @@ MOVEMENTS = f"""
         jsonb_build_object('bill', {_ROW}, 'ours', CASE WHEN b.known THEN
             jsonb_build_object('booked_fen', b.booked_fen, 'fee_fen', b.fee_fen) END, 'order', b.payable) AS facts
     FROM booked b
-    WHERE b.known AND NOT {_FITS} AND NOT b.under_way OR b.meaning = 'unknown'
+    WHERE b.known AND NOT {_FITS} AND NOT b.under_way AND (b.meaning = 'payout' OR {_BILLED}) OR b.meaning = 'unknown'
         OR NOT b.known AND b.meaning = 'trade' AND b.types NOT LIKE '%手续费%'
-            AND NOT EXISTS (SELECT FROM bill_trade r WHERE r.transaction_id = b.business_id)
-            AND NOT EXISTS (SELECT FROM bill_trade r WHERE r.refund_id = b.business_id)
+            AND NOT {_BILLED}
 """
-"""Each movement is what our ledger has booked for the same thing; one that the trade bill knows and we do not is a
-difference there already."""
+"""Each movement is what our ledger has booked for the same thing. One that the trade bill knows and we do not, or that it
+does not know and we do (so that its fee is not known either), is a difference there already."""
 
 MISSING = f"""
     SELECT 'fund_flow_missing' AS kind, coalesce(r.refund_id, r.transaction_id) AS reference, r.out_trade_no,

@@ -38,8 +38,11 @@ async def match_trade(session: AsyncSession, day: date, run: int, now: datetime)
 
 
 async def match_flow(session: AsyncSession, day: date, run: int, now: datetime) -> Flow | None:
-    """Find what differs between the fund flow and the ledger, once the day's fees are booked; returns its figures."""
-    if not await _is_in(session, day, BillKind.FUND_FLOW):
+    """Find what differs between the fund flow and the ledger; returns its figures.
+
+    The trade bill must be in, and what it says of fees be booked: without them nothing would fit.
+    """
+    if not (await _is_in(session, day, BillKind.TRADE) and await _is_in(session, day, BillKind.FUND_FLOW)):
         return None
     await _remember(session, flow_queries.ALL, day, run, now)
     connection = await raw(session)

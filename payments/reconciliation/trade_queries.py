@@ -31,6 +31,13 @@ def _facts(bill: str, ours: str) -> str:
 _WAITS = "NOT EXISTS (SELECT FROM bill n WHERE n.day = $1::date + 1 AND n.kind = 'trade' AND n.state <> 'wanted')"
 """What the bill of the day lacks may stand in the next one."""
 
+_REVERSED = """
+    EXISTS (SELECT FROM payment q JOIN bill_trade v ON v.transaction_id = r.transaction_id
+        WHERE q.out_trade_no = r.out_trade_no AND q.state = 'closed' AND CASE WHEN r.refund_id IS NULL
+            THEN v.trade_state = 'REVOKED' AND v.requested_fen = r.order_fen
+            ELSE r.trade_state = 'REVOKED' AND v.refund_id IS NULL AND v.order_fen = r.requested_fen END)"""
+"""A payment by code that was reversed: it came and went at WeChat, and never counted here."""
+
 PAYMENTS = f"""
     WITH odd AS MATERIALIZED (
         SELECT r.*, p.id AS payment_id,
@@ -42,11 +49,12 @@ PAYMENTS = f"""
     SELECT CASE WHEN r.payment_id IS NULL THEN 'bill_unknown_payment' WHEN r.mismatch THEN 'bill_amount_mismatch'
             ELSE 'bill_number_mismatch' END AS kind,
         r.transaction_id AS reference, coalesce(p.out_trade_no, r.out_trade_no) AS out_trade_no,
-        NULL AS out_refund_no, false AS waits, {_facts(_BILL, _PAYMENT)} AS facts
+        NULL AS out_refund_no, coalesce(p.state = 'closed', false) AND {_WAITS} AS waits, {_facts(_BILL, _PAYMENT)} AS facts
     FROM odd r
     LEFT JOIN payment p ON p.id = coalesce(r.payment_id,
         (SELECT q.id FROM payment q WHERE q.out_trade_no = r.out_trade_no))
     LEFT JOIN payable_claim c ON c.payable = p.payable
+    WHERE r.payment_id IS NOT NULL OR NOT {_REVERSED}
 """
 """Each payment of the bill is ours, with its amount and its number."""
 
@@ -78,6 +86,7 @@ REFUNDS = f"""
         (SELECT g.id FROM refund g WHERE g.out_refund_no = r.out_refund_no))
     LEFT JOIN payment p ON p.id = f.payment_id
     LEFT JOIN payable_claim c ON c.payable = f.payable
+    WHERE r.own_id IS NOT NULL OR NOT {_REVERSED}
 """
 """Each refund of the bill is ours, with its amount and its number; a row is a snapshot, so ours may be further on."""
 

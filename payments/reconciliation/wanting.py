@@ -24,8 +24,8 @@ class DayOutOfReach(Unprocessable):
 
 
 async def want(session: AsyncSession, now: datetime) -> None:
-    """Write down the days since our first money whose bills can be had and were never asked for."""
-    first = await session.scalar(select(func.min(Payment.received_at)))
+    """Write down the days since our first attempt to be paid whose bills can be had and were never asked for."""
+    first = await session.scalar(select(Payment.created_at).order_by(Payment.id).limit(1))
     newest = beijing.newest(now)
     if first is None or beijing.day_of(first) > newest:
         return
