@@ -142,7 +142,9 @@ def peers_of(settings: Settings) -> Peers:
     try:
         trusted = networks(settings.trusted_proxies)
     except ValueError as error:
-        raise BadSettings([f"SHOP_TRUSTED_PROXIES must be networks like 10.0.0.0/8, with commas between: {error}"]) from error
+        raise BadSettings(
+            [f"SHOP_TRUSTED_PROXIES must be networks like 10.0.0.0/8, with commas between: {error}"]
+        ) from error
     return Peers(trusted, stand_in=None if settings.production else "192.0.2.1")
 
 
@@ -161,6 +163,21 @@ class ShopPayee:
     refunded = staticmethod(shop.aftersales.refunding.refunded)
 
 
+def merchant_of(settings: Settings) -> Merchant:
+    """Who we are to WeChat Pay."""
+    pay = settings.pay
+    return Merchant(
+        mchid=pay.mch_id,
+        appid=pay.app_id,
+        paying_appid=settings.wechat.app_id,
+        sub_mchid=pay.sub_mch_id,
+        sub_appid=pay.sub_app_id,
+        region=pay.region,
+        currency=pay.currency,
+        merchant_category_code=pay.merchant_category_code,
+    )
+
+
 def gateway_of(settings: Settings) -> Gateway:
     """WeChat Pay, as the settings name it. The key mode decides by which keys it is believed."""
     pay = settings.pay
@@ -173,17 +190,7 @@ def gateway_of(settings: Settings) -> Gateway:
     connection = Connection(
         url=pay.url, mchid=pay.mch_id, cert_serial=pay.cert_serial, private_key=pay.private_key, keyring=keyring
     )
-    merchant = Merchant(
-        mchid=pay.mch_id,
-        appid=pay.app_id,
-        paying_appid=settings.wechat.app_id,
-        sub_mchid=pay.sub_mch_id,
-        sub_appid=pay.sub_app_id,
-        region=pay.region,
-        currency=pay.currency,
-        merchant_category_code=pay.merchant_category_code,
-    )
-    return Gateway(connection, merchant, f"{settings.public_url}/wechat/pay/notify")
+    return Gateway(connection, merchant_of(settings), f"{settings.public_url}/wechat/pay/notify")
 
 
 async def keep_keys_fresh(settings: Settings, gateway: Gateway) -> None:

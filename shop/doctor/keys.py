@@ -6,10 +6,12 @@ is answered with WeChat's signature and, encrypted, for our certificate.
 
 import secrets
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 from cryptography.x509 import Certificate
 
 from payments.wechatpay.keyring import BadCertificates, CannotOpen, Keyring
+from payments.wechatpay.merchant import Merchant
 from shop.doctor.findings import Finding, ok, warning, wrong
 from shop.doctor.wire import Answer, Unreached, Wire, flaw, sealed_to
 from shop.settings import PaySettings
@@ -21,7 +23,7 @@ _CLOCK_FAILS_S = 300
 """WeChat Pay refuses what is signed five minutes before or after."""
 
 
-async def look(wire: Wire, pay: PaySettings, keyring: Keyring) -> list[Finding]:
+async def look(wire: Wire, pay: PaySettings, keyring: Keyring, merchant: Merchant) -> list[Finding]:
     """Whether WeChat Pay knows us, and we it. `keyring` takes up the certificates that are found on the way."""
     try:
         answer = await wire.ask("GET", "/v3/certificates")
@@ -35,7 +37,7 @@ async def look(wire: Wire, pay: PaySettings, keyring: Keyring) -> list[Finding]:
     found.append(ok("signing", f"merchant {pay.mch_id} may sign with certificate {pay.cert_serial[:8]}…"))
     found += _certificates(answer, pay, keyring)
     found += await _believed(wire, pay, keyring)
-    found.append(await _may_ask(wire, pay))
+    found.append(await _may_ask(wire, merchant))
     return found
 
 
@@ -164,11 +166,12 @@ async def _echo(wire: Wire, keyring: Keyring, serial: str) -> list[Finding]:
     return found
 
 
-async def _may_ask(wire: Wire, pay: PaySettings) -> Finding:
+async def _may_ask(wire: Wire, merchant: Merchant) -> Finding:
     """A query for a number that cannot exist: 404 says that payments are open for us."""
     about, number = "payments", f"doctor{secrets.token_hex(10)}"
+    path = f"{merchant.dialect.charges}/out-trade-no/{number}?{urlencode(merchant.numbers())}"
     try:
-        answer = await wire.ask("GET", f"/v3/pay/transactions/out-trade-no/{number}?mchid={pay.mch_id}")
+        answer = await wire.ask("GET", path)
     except Unreached as error:
         return wrong(about, f"no answer to a query: {error}", "Look again; if it stays, see the way to WeChat Pay.")
     if answer.status == 404:

@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 
 from payments.wechatpay.keyring import Keyring
-from shop.app import clock_of
+from shop.app import clock_of, merchant_of
 from shop.doctor import database, keys, notices, platform, setup, work
 from shop.doctor.findings import Finding, Verdict, ok, warning, wrong
 from shop.doctor.wire import Wire
@@ -63,7 +63,7 @@ async def examine(
     keyring = Keyring(pay.apiv3_key, public_key=pay.public_key, public_key_id=pay.public_key_id)
     connection: Any = None
     try:
-        asked = await keys.look(wire, pay, keyring)
+        asked = await keys.look(wire, pay, keyring, merchant_of(settings))
         found += asked
         found.append(await platform.look(settings.wechat))
         door = await notices.look(url)
