@@ -156,7 +156,7 @@ class Keyring:
             keys = {serial: (_rsa(certificate.public_key()), certificate) for serial, certificate in opened.items()}
         except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
             raise BadCertificates("a list that cannot be read") from error
-        if any(serial != f"{certificate.serial_number:040X}" for serial, certificate in opened.items()):
+        if any(serial.lstrip("0") != f"{certificate.serial_number:X}" for serial, certificate in opened.items()):
             raise BadCertificates("a certificate under another serial")
         return keys
 
