@@ -111,7 +111,7 @@ async def add(
             currency=gateway.currency,
             amount_fen=bill.amount_fen,
             description=bill.description,
-            profit_sharing=sharing,
+            profit_sharing=sharing and bill.channel != Channel.CODE,  # what is taken at the counter is not frozen
             state=PaymentState.OPENING,
             expires_at=bill.expires_at,
             client_ip=bill.client_ip,

@@ -41,7 +41,7 @@ CustomsNo = Annotated[
 ]
 
 
-class PartWish(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class SubOrderWish(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """One part of a payment that is declared in parts."""
 
     no: No
@@ -53,7 +53,7 @@ class DeclarationWish(msgspec.Struct, rename="camel", forbid_unknown_fields=True
     customs: Customs
     merchant_customs_no: CustomsNo
     duty_fen: Fen | None = None
-    sub_order: PartWish | None = None
+    sub_order: SubOrderWish | None = None
 
 
 class DeclarationRow(msgspec.Struct, rename="camel"):
