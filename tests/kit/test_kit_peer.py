@@ -38,5 +38,5 @@ def test_this_machine_has_a_stand_in() -> None:
 
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "proxy", "10.0.0.0/33"])
 def test_what_is_no_network(text: str) -> None:
-    with pytest.raises(ValueError, match=text.split("/")[0]):
+    with pytest.raises(ValueError, match=text.split("/", maxsplit=1)[0]):
         networks(text)

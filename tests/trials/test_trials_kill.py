@@ -101,7 +101,7 @@ def _crash(cluster: Cluster, how: signal.Signals) -> None:
 
 SERVING = [
     ("kit.idempotency:_keep:before:1", "place"),
-    ("payments.wechatpay.gateway:Gateway.create_jsapi:after:1", "prepay"),
+    ("payments.wechatpay.gateway:Gateway.create:after:1", "prepay"),
     ("payments.wechatpay.gateway:Gateway.close:after:1", "cancel"),
     ("shop.orders.closing:_finish:before:1", "cancel"),
     ("payments.notices:handle:before:1", "pay"),
