@@ -182,6 +182,7 @@ def upgrade() -> None:
     )
 
     op.create_index("ix_posting_at", "posting", ["at"], unique=False, postgresql_using="brin")
+    op.create_index("ix_orders_paid_at", "orders", ["paid_at"], unique=False, postgresql_using="brin")
     for table in _APPEND_ONLY:
         op.execute(
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change()"

@@ -82,6 +82,7 @@ MISSING = f"""
     WHERE r.day = $1 AND (r.refund_id IS NULL AND r.settlement_fen > 0 OR r.refund_status = 'SUCCESS' AND r.refund_fen > 0)
         AND NOT EXISTS (SELECT FROM bill_flow b WHERE b.day IN ($1::date, $1::date + 1, $1::date + 2)
             AND b.business_id = coalesce(r.refund_id, r.transaction_id))
+        AND EXISTS (SELECT FROM payment p WHERE p.transaction_id = r.transaction_id)
     UNION ALL
     SELECT 'fund_flow_missing', o.cause, NULL, NULL, {_WAITS},
         jsonb_build_object('bill', NULL, 'ours', jsonb_build_object('amount_fen', o.amount_fen, 'at', o.at), 'order', NULL)
@@ -91,7 +92,8 @@ MISSING = f"""
         AND NOT EXISTS (SELECT FROM bill_flow b WHERE b.day BETWEEN $1::date - 1 AND $1::date + 2
             AND b.voucher = split_part(o.cause, ':', 2))
 """
-"""Each settled row of the trade bill, and each payout that we booked, moved the account: at midnight, in the next bill."""
+"""Each settled row of the trade bill that is ours, and each payout that we booked, moved the account: at midnight, in the
+next bill."""
 
 BALANCE = """
     WITH edge AS (

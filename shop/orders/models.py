@@ -59,6 +59,7 @@ class Order(Table):
         Index(None, "member_id", "id"),
         Index("ix_orders_close_at", "close_at", postgresql_where=text("state IN ('unpaid', 'closing')")),
         Index("ix_orders_receive_by", "receive_by", postgresql_where=text("state = 'shipped'")),
+        Index(None, "paid_at", postgresql_using="brin"),
         Index(None, "state", "id"),
     )
 

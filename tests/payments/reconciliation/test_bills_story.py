@@ -1,5 +1,6 @@
 """Days of trade in the simulated world, and the morning after: the bills come, and all agrees with no hand laid on."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from cast import ROOT, Shop
 
+from payments.reconciliation import wanting
 from payments.reconciliation.beijing import BEIJING, day_of
 
 MORNING = 10 * 60 + 5
@@ -145,10 +147,10 @@ async def test_what_the_bill_lacks_waits_a_day_and_then_needs_a_person(shop_of_i
         ("fund_flow", "other_amount", [("fund_flow_mismatch", "")]),
     ],
 )
-async def test_a_bill_that_lies_is_found_out_and_a_mended_one_resolves_nothing_by_magic(
+async def test_a_bill_that_lies_is_found_out_and_stays_a_case_until_a_person_decides(
     shop_of_its_own: Shop, kind: str, how: str, expected: list[tuple[str, str]]
 ) -> None:
-    """Hash and totals fit the lie; only our own books tell. It stays a case until a person decides."""
+    """Hash and totals fit the lie; only our own books tell."""
     shop = shop_of_its_own
     (sku,) = await shop.stocked(50)
     buyer = await shop.buyer("茶客")
@@ -223,6 +225,26 @@ async def test_days_without_a_worker_are_caught_up(shop_of_its_own: Shop) -> Non
     await shop.worker.reconcile()
     rows = await shop.sql.fetch("SELECT day, state FROM bill_day ORDER BY day")
     assert [(row["day"], row["state"]) for row in rows] == [(first + timedelta(days=n), "agreed") for n in range(3)]
+    assert await _balance(shop, "wechat") == _account(shop)
+
+
+async def test_two_workers_at_once_do_everything_once(shop_of_its_own: Shop) -> None:
+    """And one that died holding a bill is followed by another when its lease is over."""
+    shop = shop_of_its_own
+    (sku,) = await shop.stocked(50)
+    buyer = await shop.buyer("茶客")
+    await shop.paid_order(buyer, {sku: 1})
+    day = _today(shop)
+    _until(shop, 1, MORNING)
+    async with shop.db.begin() as session:
+        await wanting.want(session, shop.world.clock.now())
+        assert await wanting.claim_bill(session, shop.world.clock.now()) == (day, "fund_flow")  # and dies
+    await asyncio.gather(shop.worker.reconcile(), shop.worker.reconcile())
+    assert await _bills(shop, day) == {"trade": "verified", "fund_flow": "wanted"}
+    shop.world.skip(minutes=16)
+    await asyncio.gather(shop.worker.reconcile(), shop.worker.reconcile())
+    assert await _state(shop, day) == "agreed"
+    assert await shop.sql.fetchval("SELECT count(*) FROM bill_file") == 2
     assert await _balance(shop, "wechat") == _account(shop)
 
 
