@@ -181,6 +181,14 @@ def test_refused_as_a_whole(box, spoil) -> None:
     assert "wechatpay-signature" not in response.headers
 
 
+def test_a_lost_answer(box) -> None:
+    body = form(box)
+    box.lever("faults", {"path": ROOT, "effect": "500_after"})
+    assert box.pay_api("POST", f"{ROOT}/jsapi", body).status_code == 500
+    assert query(box, body)["sub_orders"][1]["trade_state"] == "NOTPAY"
+    assert box.pay_api("POST", f"{ROOT}/jsapi", body).status_code == 200
+
+
 def test_unpaid_for_a_week(new_box) -> None:
     box = new_box()
     body = placed(box)

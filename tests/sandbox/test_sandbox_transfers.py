@@ -198,6 +198,18 @@ def test_a_receipt(box) -> None:
     assert box.pay_api("GET", told["download_url"].removeprefix(box.url)).status_code == 400
 
 
+def test_a_lost_answer(box) -> None:
+    body = form(box)
+    box.lever("faults", {"path": "/v3/fund-app/", "effect": "500_after"})
+    assert box.pay_api("POST", ROOT, body).status_code == 500
+    assert query(box, body["out_bill_no"])["state"] == "WAIT_USER_CONFIRM"
+    again = box.pay_api("POST", ROOT, body)
+    assert (again.status_code, "package_info" in again.json()) == (200, True)
+    box.lever("faults", {"path": "/v3/fund-app/.*/cancel", "effect": "unsigned"})
+    unsigned = box.pay_api("POST", f"{ROOT}/out-bill-no/{body['out_bill_no']}/cancel")
+    assert "wechatpay-signature" not in unsigned.headers
+
+
 def test_an_unknown_bill(box) -> None:
     for target in ("out-bill-no/nobody", "transfer-bill-no/1330000"):
         response = box.pay_api("GET", f"{ROOT}/{target}")

@@ -75,9 +75,11 @@ class Sums:
 def lines(world: World, start: float, end: float) -> Iterator[Line]:
     """The rows of a day in their order."""
     shares = """SELECT s.*, p.order_id, o.transaction_id, o.total FROM shares s JOIN share_orders p USING (out_order_no)
-                JOIN orders o USING (out_trade_no) WHERE s.finished_at >= ? AND s.finished_at < ? ORDER BY s.finished_at"""
+                JOIN orders o USING (out_trade_no) WHERE s.finished_at >= ? AND s.finished_at < ?
+                ORDER BY s.finished_at, s.out_order_no, s.place"""
     backs = """SELECT r.*, o.transaction_id, o.total FROM share_returns r JOIN share_orders p USING (out_order_no)
-               JOIN orders o USING (out_trade_no) WHERE r.finished_at >= ? AND r.finished_at < ? ORDER BY r.finished_at"""
+               JOIN orders o USING (out_trade_no) WHERE r.finished_at >= ? AND r.finished_at < ?
+               ORDER BY r.finished_at, r.out_return_no"""
     found = (
         (_share(world, row) for row in world.db.each(shares, start, end)),
         (_return(world, row) for row in world.db.each(backs, start, end)),
