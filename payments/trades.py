@@ -5,7 +5,7 @@ merchants and sub-orders of a combination spell some members otherwise: all of t
 """
 
 from datetime import datetime, timedelta, timezone
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -22,8 +22,7 @@ Word = Annotated[str, Meta(max_length=64, pattern=r"^[!-~]*$(?!\n)")]
 """A number, a code or a state: what may stand in our tables as it came."""
 Fen = Annotated[int, Meta(ge=1, le=2**53)]
 Share = Annotated[int, Meta(ge=0, le=2**53)]
-Line = Annotated[str, Meta(max_length=256, pattern=r"^[^\x00]*$(?!\n)")]
-"""Words of ours that come back, or words for people."""
+_MAX_LOOSE = 256
 _BEIJING = timezone(timedelta(hours=8))
 
 
@@ -39,11 +38,10 @@ def instant(value: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=_BEIJING)
 
 
-class ExchangeRate(msgspec.Struct, frozen=True):
-    """Overseas: the rate times 10^8, SETTLEMENT_RATE or USERPAYMENT_RATE."""
-
-    type: Word | None = None
-    rate: int | None = None
+def _loosely(value: object) -> str | None:
+    """A text that is good to know and decides nothing: what is odd about it must not keep money from being seen."""
+    fits = isinstance(value, str) and len(value) <= _MAX_LOOSE and "\0" not in value
+    return str(value) if fits else None
 
 
 class Amount(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +54,6 @@ class Amount(msgspec.Struct, frozen=True, kw_only=True):
     payer_currency: Word | None = None
     total_amount: Share | None = None
     payer_amount: Share | None = None
-    exchange_rate: ExchangeRate | None = None
 
     def __post_init__(self) -> None:
         force_setattr(self, "total", self.total or self.total_amount or 0)
@@ -85,9 +82,6 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     scope: Word | None = None
     type: Word | None = None
     amount: Share = 0
-    wechatpay_contribute: Share | None = None
-    merchant_contribute: Share | None = None
-    other_contribute: Share | None = None
 
     @property
     def is_prefunded(self) -> bool:
@@ -106,14 +100,13 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     appid: Word | None = None
     sub_mchid: Word | None = None
     transaction_id: Word | None = None
-    trade_type: Word | None = None
-    trade_state_desc: Line | None = None
-    bank_type: Word | None = None
-    attach: Line | None = None
+    trade_type: Any = None
+    """`str` or `None`, as `attach`."""
+    attach: Any = None
     success_time: str | None = None
     payer: Payer | None = None
     amount: Amount | None = None
-    promotion_detail: list[Promotion] = []
+    promotion_detail: Any = None
     sp_mchid: Word | None = None
     sp_appid: Word | None = None
     sub_appid: Word | None = None
@@ -124,6 +117,16 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
         force_setattr(self, "mchid", self.mchid or self.sp_mchid)
         force_setattr(self, "appid", self.appid or self.sub_appid or self.sp_appid)
         force_setattr(self, "transaction_id", self.transaction_id or self.id)
+        force_setattr(self, "trade_type", _loosely(self.trade_type))
+        force_setattr(self, "attach", _loosely(self.attach))
+
+    @property
+    def promotions(self) -> list[Promotion]:
+        """The coupons that were used, as far as they can be read."""
+        try:
+            return msgspec.convert(self.promotion_detail or [], list[Promotion])
+        except msgspec.ValidationError:
+            return []
 
     @property
     def paid(self) -> bool:
@@ -188,8 +191,6 @@ class RefundTrade(msgspec.Struct, frozen=True, kw_only=True):
     sub_mchid: Word | None = None
     status: Word | None = None
     refund_status: Word | None = None
-    channel: Word | None = None
-    create_time: str | None = None
     success_time: str | None = None
     user_received_account: Annotated[str, Meta(max_length=64, pattern=r"^[^\x00]*$(?!\n)")] | None = None
     """In words, for the payer."""

@@ -1,7 +1,8 @@
 """The one place that speaks WeChat Pay API v3.
 
-Context: the `wechatpayv3` package signs and sends requests well, but has 18 known defects. Decision: requests go through
-it behind `Gateway`; what WeChat tells us is verified by our own code (`notification`), because the package's `callback()`
-accepts year-old replays and lets one forged serial empty its certificates. Consequence: the version is pinned, and tests
-fail when a private attribute that we set disappears. Alternative: our own client on httpx; kept possible by `Gateway`.
+Context: the `wechatpayv3` package signs and seals well, but has 18 known defects, and no calls overseas. Decision: it
+signs our requests and seals our secrets; `connection` sends them, and what WeChat says, answers and notifications alike,
+is verified by `signature`. `merchant` says what is called otherwise for partners and overseas; callers see `Gateway`.
+Consequence: the version is pinned, the defects that touch us are expected failures in the tests, and an upgrade that mends
+one is noticed. Alternative: the package's client with its private attributes replaced; every defect had to be undone.
 """

@@ -3,8 +3,6 @@
 Unknown is asked again by query before anything is repeated under a new number.
 """
 
-from datetime import datetime
-
 from payments.wechatpay.answers import Refused, Unknown
 from payments.wechatpay.bills import Bills, BillTicket
 from payments.wechatpay.charging import CHANNELS, ChargeAsk, Charging
@@ -69,32 +67,3 @@ class Gateway(Charging, Opening, Combining, Refunding, Echoing):
 
     async def close_connections(self) -> None:
         await self.connection.close()
-
-    async def create_jsapi(
-        self,
-        *,
-        out_trade_no: str,
-        description: str,
-        amount_fen: int,
-        openid: str,
-        expires_at: datetime,
-        profit_sharing: bool = False,
-    ) -> str:
-        """`create` on the channel `jsapi`."""
-        return await self.create(
-            ChargeAsk(
-                channel="jsapi",
-                out_trade_no=out_trade_no,
-                description=description,
-                amount_fen=amount_fen,
-                openid=openid,
-                expires_at=expires_at,
-                profit_sharing=profit_sharing,
-            )
-        )
-
-    async def pay_params(self, prepay_id: str) -> PayParams:
-        """`client_params` on the channel `jsapi`."""
-        params = await self.client_params("jsapi", prepay_id)
-        assert isinstance(params, PayParams)
-        return params

@@ -203,6 +203,28 @@ async def test_a_proxy_of_the_machine_changes_nothing(
     fresh.close()
 
 
+async def test_an_odd_member_that_decides_nothing_keeps_no_money_from_being_seen(false_wechat: FalseWeChat) -> None:
+    odd = {"attach": 7, "trade_type": ["JSAPI"], "promotion_detail": [None], "bank_type": {}, "scene_info": 3}
+    false_wechat.say(TRADE | odd | {"trade_state": "SUCCESS", "amount": {"total": 5, "payer_total": None}})
+    trade = await false_wechat.gateway.query("P00000001")
+    assert trade is not None
+    assert trade.paid
+    assert (trade.attach, trade.trade_type, trade.promotions) == (None, None, [])
+
+
+async def test_coupons_are_read(false_wechat: FalseWeChat) -> None:
+    coupons = [
+        {"coupon_id": "1", "type": "CASH", "amount": 200},
+        {"promotion_id": "2", "type": "DISCOUNT", "amount": 3},
+    ]
+    false_wechat.say(TRADE | {"promotion_detail": coupons, "amount": {"total": 500, "payer_total": 297}})
+    trade = await false_wechat.gateway.query("P00000001")
+    assert trade is not None
+    assert [(coupon.amount, coupon.is_prefunded) for coupon in trade.promotions] == [(200, True), (3, False)]
+    assert trade.amount is not None
+    assert trade.amount.payer_total == 297
+
+
 class TestRotation:
     """Certificates that change while we run."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cast import World
+from conftest import speaking
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -128,8 +129,30 @@ async def test_a_payment_code_at_the_counter(
         wechat_world.tell("settings", **before)
 
 
-async def test_one_tap_pays_several(wechat_world: World, gateway: Gateway, ask: Ask) -> None:
-    wishes = [ask("jsapi", wechat_world, amount_fen=fen) for fen in (100, 250)]
+async def test_one_tap_pays_several_shops_of_a_partner(merchant_world: World, any_gateway: Gateway, ask: Ask) -> None:
+    if any_gateway.merchant.region == "global":
+        pytest.skip("not overseas")
+    await _one_tap(merchant_world, any_gateway, [ask("jsapi", merchant_world, amount_fen=fen) for fen in (100, 250)])
+
+
+async def test_certificates_change_while_we_run(ask: Ask, tmp_path: Path) -> None:
+    world = World(tmp_path / "sandbox", "--key-mode", "certificate")
+    try:
+        async with speaking(world, tmp_path) as gateway:
+            for lever in (None, "certificates/rotate", "certificates/retire"):
+                if lever is not None:
+                    world.tell(lever)
+                    gateway.connection._learned_at -= 3600  # the last download was long ago
+                wish = ask("native", world)
+                await gateway.create(wish)
+                assert await gateway.query(wish.out_trade_no) is not None
+            await gateway.refresh_keys()
+            assert len(gateway.keyring.certificates) == 1
+    finally:
+        world.stop()
+
+
+async def _one_tap(wechat_world: World, gateway: Gateway, wishes: list[ChargeAsk]) -> None:
     whole, expires_at = wishes[0].out_trade_no + "c", wishes[0].expires_at
     token = await gateway.create_combined(whole, wishes, expires_at=expires_at)
     assert token.startswith("wx")

@@ -159,6 +159,7 @@ async def test_an_address_in_other_letters_is_the_same_address(bare: Bare, false
     assert (await client.download_bill(url))[0] == 200
 
 
+@pytest.mark.filterwarnings("ignore:Properties that return")
 @defect(15, "secrets are sealed to the certificate that ends last, even one that has not begun")
 async def test_secrets_are_sealed_to_a_certificate_that_has_begun(bare: Bare) -> None:
     client = bare(public_key=None, public_key_id=None)
