@@ -2,6 +2,12 @@
 
 What a payment is for is an opaque text, `payable`; who must be told implements `ports.Payee`.
 
+A charge, from the wish to the sheet
+    `charges.begin` writes the attempt as an intent under the payable's lock, or finds the live one → one that does not fit
+    (`charges.fits`) is ended first: `asking.close` closes it at WeChat (a combination as a whole by `combined`, a payment
+    code by a reverse in `counter`) and confirms by query → `charges.open_token` has it at WeChat, and what opens it in the
+    client is kept with it. When no news comes, `asking.sweep` and `asking.ask` find out.
+
 A notification, from the wire to the order
     `controllers.receive_pay_notice` takes the raw bytes → `wechatpay.notification.verify` (freshness, serial, signature)
     and `wechatpay.keyring.open`, without the database → `notices.receive`: transaction 1 writes it down, transaction 2

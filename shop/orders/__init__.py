@@ -3,9 +3,11 @@
 An order, from the wish to the shelf
     `checkout_controllers.place_order` opens one transaction and claims the key → `checkout.place` prices the wish
     (`pricing`, pure), compares it with what the member saw, writes order, lines and log, and reserves the goods last →
-    `paying.prepay` commits the attempt's intent, then asks WeChat → `payee.paid` (called by payments, inside the
+    `paying.open_sheet` (several orders: `paying_together`; at the counter: `till`) commits the attempt's intent, then asks
+    WeChat → `payee.paid` (called by payments, inside the
     transaction that settles the money) sells the reserved goods → `parcels` ships and receives. Unpaid: `closing` tells
-    WeChat, asks it, and only then gives the goods back; `worker.close_orders` does it when time is over.
+    WeChat, asks it, and only then gives the goods back; `worker.close_orders` does it when time is over. `repricing` ends
+    the live attempt in the same way before another price holds.
 
 Context: an order moves through few states, and money and goods hang on each move. Decision: the legal moves are data
 (`models.MOVES`), every move is one function that appends to the order's log (`history.move`). Closing an unpaid order

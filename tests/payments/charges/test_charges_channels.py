@@ -3,6 +3,7 @@
 import asyncio
 from base64 import b64decode
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,32 @@ async def test_no_time_left(shop: Shop) -> None:
     buyer, no = await ordered(shop)
     await shop.sql.execute("UPDATE orders SET pay_by = $1::timestamptz + interval '2 seconds'", shop.world.clock.now())
     assert (await open_payment(buyer, no, "native")).json()["code"] == "time_to_pay_over"
+
+
+@pytest.mark.parametrize("paid", [True, False])
+async def test_wechat_gives_a_minute_where_we_give_seconds(shop: Shop, paid: bool) -> None:
+    """At `pay_by` we close, and ask: who paid in WeChat's longer time has paid; nobody else can."""
+    buyer, no = await ordered(shop)
+    pay_by = shop.world.clock.now() + timedelta(seconds=10)
+    await shop.sql.execute("UPDATE orders SET pay_by = $1, close_at = $1", pay_by)
+    await opened(buyer, no, "native")
+    number = await live(shop, no)
+    shop.world.skip(seconds=12)
+    if paid:
+        shop.world.pay(number)
+        shop.mailbox.take()
+    await shop.worker.close_orders()
+    assert await at_wechat(shop, number) == ("SUCCESS" if paid else "CLOSED")
+    assert await buyer.state(no) == ("paid" if paid else "cancelled")
+
+
+async def test_where_the_browser_is(shop: Shop) -> None:
+    """A proxy that is not ours is not believed; what WeChat is told stands in the row, for a repeat."""
+    buyer, no = await ordered(shop)
+    buyer.headers["x-forwarded-for"] = "198.51.100.1"
+    await opened(buyer, no, "h5", h5Type="iOS")
+    row = await shop.sql.fetchrow("SELECT client_ip, h5_type FROM payment WHERE payable = $1", no)
+    assert tuple(row) == ("192.0.2.1", "iOS")
 
 
 @pytest.mark.parametrize(
