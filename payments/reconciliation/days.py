@@ -8,9 +8,10 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 import structlog
+from sqlalchemy import update
 
 from kit.clock import Clock
-from kit.database import Database
+from kit.database import Database, DatabaseUnavailable
 from payments.ports import Payee
 from payments.reconciliation import beijing, booking, download, figures, keeping, matching, noting, repairing, wanting
 from payments.reconciliation.keeping import Say, silent
@@ -39,8 +40,22 @@ async def turn(db: Database, gateway: Gateway, payee: Payee, clock: Clock) -> No
             day = await wanting.claim_day(session, clock.now())
         if day is None:
             return
-        state_of_day = await match(db, gateway, payee, clock, day)
-        log.info("bill day", day=day.isoformat(), state=state_of_day)
+        await _match_or_leave(db, gateway, payee, clock, day)
+
+
+async def _match_or_leave(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day: date) -> None:
+    """A day that cannot be matched says why, waits for its next turn, and holds up no other."""
+    try:
+        state = await match(db, gateway, payee, clock, day)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        log.exception("bill day", day=day.isoformat())
+        async with db.begin() as session:
+            values = {"last_error": type(error).__name__}
+            await session.execute(update(BillDay).where(BillDay.day == day).values(values))
+    else:
+        log.info("bill day", day=day.isoformat(), state=state)
 
 
 async def reconcile(
@@ -114,7 +129,7 @@ async def _close(db: Database, clock: Clock, day: date, say: Say) -> DayState:
         failed = any(bill.state == BillState.FAILED for bill in bills)
         differs = failed or report.open or report.waiting
         found.state = DayState.DIFFERS if differs else DayState.AGREED
-        found.matched_at = now
+        found.matched_at, found.last_error = now, None
         return DayState(found.state)
 
 

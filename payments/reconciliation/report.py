@@ -45,6 +45,8 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     state: str
     matched_at: datetime | None
     runs: int
+    last_error: str | None
+    """Why it could not be matched, when it could not."""
     bills: list[BillRow]
     figures: Figures | None
 
@@ -108,6 +110,7 @@ async def _reports(session: AsyncSession, found: list[BillDay]) -> list[Report]:
             state=day.state,
             matched_at=day.matched_at,
             runs=day.run,
+            last_error=day.last_error,
             bills=bills[day.day],
             figures=msgspec.convert(day.figures, Figures) if day.figures else None,
         )

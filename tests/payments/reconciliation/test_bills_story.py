@@ -83,9 +83,14 @@ async def _refunded(shop: Shop, no: str) -> None:
     shop.world.skip(minutes=2)  # it takes WeChat a moment
 
 
-async def test_a_day_of_trade_agrees_by_itself(shop_of_its_own: Shop) -> None:
-    """Payments and a refund; fees and the net settlement are booked, and our account is WeChat's to the fen."""
+@pytest.mark.parametrize(("rows", "decimals"), [("netted", "fen"), ("separate", "exact")])
+async def test_a_day_of_trade_agrees_by_itself(shop_of_its_own: Shop, rows: str, decimals: str) -> None:
+    """Payments and a refund; fees and the net settlement are booked, and our account is WeChat's to the fen.
+
+    Whether fees are taken off at once or stand in rows of their own, billed in whole fen or with all their digits.
+    """
     shop = shop_of_its_own
+    shop.world.tell("settings", fee_rows=rows, fee_decimals=decimals, fee_rate=38)
     (sku,) = await shop.stocked(50, price_fen=4200)
     buyer = await shop.buyer("茶客")
     numbers = [await shop.paid_order(buyer, {sku: n}) for n in (1, 2, 3)]
@@ -257,6 +262,50 @@ async def test_money_to_the_bank_and_back_is_booked(shop_of_its_own: Shop) -> No
     day = await _morning_after(shop)
     assert await _state(shop, day) == "agreed"
     assert await _balance(shop, "bank") == 29_000
+    assert await _balance(shop, "wechat") == _account(shop)
+
+
+async def test_a_payment_by_code_that_was_reversed_came_and_went(shop_of_its_own: Shop) -> None:
+    """It stands in the bill twice, paid and revoked; here it never counted, and that is no difference."""
+    shop = shop_of_its_own
+    shop.world.tell("settings", code_payment="password")
+    (sku,) = await shop.stocked(50)
+    no = await (await shop.buyer("茶客")).order({sku: 1})
+    operator = await shop.operator()
+    code = shop.world.code("bob", "payment")
+    assert (await operator.post(f"/orders/{no}/charge-code", {"authCode": code})).json()["state"] == "userpaying"
+    number = await shop.sql.fetchval("SELECT out_trade_no FROM payment")
+    shop.world.skip(seconds=46)
+    shop.world.faults(path=f"/v3/pay/transactions/out-trade-no/{number}/reverse", effect="500", method="POST")
+    await shop.worker.ask_payments()
+    shop.world.pay(number)
+    for _ in range(8):
+        shop.world.skip(seconds=35)
+        await shop.worker.ask_payments()
+    day = await _morning_after(shop)
+    assert await _figure(shop, day, "bill", "refunds") == 1
+    assert await _state(shop, day) == "agreed"
+    assert await _balance(shop, "wechat") == _account(shop) == 0
+
+
+async def test_a_transfer_to_a_user_is_in_the_fund_flow(shop_of_its_own: Shop) -> None:
+    shop = shop_of_its_own
+    buyer = await shop.buyer("茶客")
+    (sku,) = await shop.stocked(50)
+    await shop.paid_order(buyer, {sku: 1})
+    operator = await shop.operator()
+    member = (await buyer.get("/me")).json()["id"]
+    report = {"活动名称": "新会员有礼", "奖励说明": "注册奖励"}
+    wish = {"cause": "welcome:1", "amountFen": 500, "remark": "注册奖励", "sceneId": "1000", "report": report}
+    answer = await operator.post(f"/members/{member}/transfers", wish)
+    assert answer.status_code == 201, answer.text
+    await shop.run_jobs()
+    shop.world.tell(f"transfers/{answer.json()['outBillNo']}/confirm")
+    shop.world.skip(seconds=5)
+    assert (await shop.notify()).status_code == 204
+    day = await _morning_after(shop)
+    assert await _state(shop, day) == "agreed"
+    assert await _balance(shop, "payouts") == 500
     assert await _balance(shop, "wechat") == _account(shop)
 
 
