@@ -210,6 +210,48 @@ def test_fees_in_rows_of_their_own_and_with_all_their_decimals(new_box) -> None:
     assert [row["手续费"] for row in Table(bill(box, "tradebill", day)).rows] == ["0.15960", "-0.15960"]
 
 
+def test_what_was_reversed_and_what_was_paid_out(new_box) -> None:
+    box = new_box()
+    at(box, 11)
+    code = box.lever("codes", {"kind": "payment", "user": "carol"})["code"]
+    form = box.form(scene_info={"store_info": {"id": "S1"}, "device_id": "till-1"}, payer={"auth_code": code})
+    del form["notify_url"]
+    number = form["out_trade_no"]
+    assert box.pay_api("POST", "/v3/pay/transactions/codepay", form).status_code == 200
+    box.lever("clock/advance", {"seconds": 20})
+    names = {"appid": box.app_id, "mchid": box.mch_id}
+    assert box.pay_api("POST", f"/v3/pay/transactions/out-trade-no/{number}/reverse", names).status_code == 200
+    bill_no = box.pay_api(
+        "POST",
+        "/v3/fund-app/mch-transfer/transfer-bills",
+        {
+            "appid": box.app_id,
+            "out_bill_no": "B20260101",
+            "transfer_scene_id": "1000",
+            "openid": box.openid(),
+            "transfer_amount": 50,
+            "transfer_remark": "谢谢",
+            "transfer_scene_report_infos": [
+                {"info_type": "活动名称", "info_content": "a"},
+                {"info_type": "奖励说明", "info_content": "b"},
+            ],
+        },
+    ).json()["transfer_bill_no"]
+    box.lever("transfers/B20260101/confirm")
+    day = at(box, 10)
+    trade = Table(bill(box, "tradebill", day))
+    adds_up(trade)
+    shown = [[row[name] for name in ("交易类型", "交易状态", "设备号", "申请退款金额", "手续费")] for row in trade.rows]
+    assert shown == [
+        ["MICROPAY", "SUCCESS", "till-1", "0.00", "0.25000"],
+        ["MICROPAY", "REVOKED", "till-1", "42.00", "-0.25000"],
+    ]
+    flow = Table(bill(box, "fundflowbill", day))
+    moved = [(row["业务类型"], row["收支金额(元)"], row["微信支付业务单号"], row["业务凭证号"]) for row in flow.rows]
+    assert [row[:2] for row in moved] == [("交易", "41.75"), ("退款", "41.75"), ("商家转账", "0.50")]
+    assert moved[2][2:] == (bill_no, "B20260101")
+
+
 def test_days_that_have_no_bill_yet_or_any_more(new_box) -> None:
     box = new_box()
     at(box, 9, 59)

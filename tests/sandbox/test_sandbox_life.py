@@ -3,12 +3,16 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import httpx
+import pytest
+
+from sandbox.database import Database
 
 ROOT = Path(__file__).parents[2]
 
@@ -149,3 +153,43 @@ def test_it_can_be_another_mini_program(new_box, monkeypatch) -> None:
     query = {"appid": "wxabcdefabcdefabcd", "secret": box.env["WECHAT_APP_SECRET"], "js_code": code}
     answer = box.http.get("/sns/jscode2session", params={**query, "grant_type": "authorization_code"})
     assert "openid" in answer.json()
+
+
+def test_a_world_of_an_older_version_is_carried_over(tmp_path) -> None:
+    """Tables that have changed since are made anew, with what was in them."""
+    older = sqlite3.connect(tmp_path / "state.sqlite3")
+    older.executescript(
+        """
+        CREATE TABLE users (id INTEGER PRIMARY KEY, label TEXT NOT NULL UNIQUE, openid TEXT NOT NULL UNIQUE,
+            unionid TEXT, phone TEXT, country_code TEXT NOT NULL DEFAULT '86', session_key TEXT,
+            blocked INTEGER NOT NULL DEFAULT 0, account_closed INTEGER NOT NULL DEFAULT 0, created_at REAL NOT NULL);
+        CREATE TABLE codes (code TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('login', 'phone')),
+            openid TEXT NOT NULL REFERENCES users (openid), created_at REAL NOT NULL, used_at REAL, gone TEXT);
+        INSERT INTO users (label, openid, created_at) VALUES ('alice', 'oalice', 1);
+        INSERT INTO codes VALUES ('c', 'login', 'oalice', 1, NULL, 'x');
+        """
+    )
+    older.commit()
+    older.close()
+    for _ in range(2):
+        db = Database(tmp_path / "state.sqlite3")
+        assert [tuple(row) for row in db.rows("SELECT * FROM codes WHERE kind = 'login'")] == [
+            ("c", "login", "oalice", 1.0, None)
+        ]
+        assert db.rows("PRAGMA foreign_key_check") == []
+        db.write("INSERT OR REPLACE INTO codes VALUES ('p', 'payment', 'oalice', 1, NULL)")
+        with pytest.raises(sqlite3.IntegrityError):
+            db.write("INSERT INTO codes VALUES ('n', 'payment', 'nobody', 1, NULL)")
+        db.close()
+
+
+def test_movements_are_never_changed(tmp_path) -> None:
+    db = Database(tmp_path / "state.sqlite3")
+    db.write(
+        """INSERT INTO movements (at, account, business_id, flow_id, kind, amount, applicant, note, voucher)
+           VALUES (1, 'BASIC', 'b', 'f', 'payment', 1, 'a', '', '')"""
+    )
+    for sql in ("UPDATE movements SET amount = 2", "DELETE FROM movements"):
+        with pytest.raises(sqlite3.IntegrityError, match="never"):
+            db.write(sql)
+    db.close()
