@@ -1,7 +1,7 @@
 """`python -m shop reconcile`: days matched now, whatever the worker's turn, with a table or JSON for each."""
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -32,7 +32,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def _day(text: str) -> date:
-    return date.fromisoformat(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        message = f"{text!r} is not a day; write it as 2026-11-23"
+        raise ArgumentTypeError(message) from error
 
 
 async def run(settings: Settings, arguments: Namespace) -> int:
