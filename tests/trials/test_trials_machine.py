@@ -1,5 +1,6 @@
 """Any sequence of what buyers, WeChat, staff and time may do: after every step the books balance, in the end all is settled."""
 
+import asyncio
 from contextlib import suppress
 from typing import Any
 
@@ -49,6 +50,7 @@ class Machine:
         self.shop, self.buyer, self.sku = shop, buyer, sku
         self.orders: list[str] = []
         self.delivered: list[Letter] = []
+        self.lost: list[Letter] = []
         self.by_hand: list[str] = []
 
     async def step(self, what: str, *given_values: Any) -> None:
@@ -148,6 +150,8 @@ class Machine:
             assert (await self.shop.notify(self.delivered[0])).status_code == 204
 
     async def do_drop(self, _: int) -> None:
+        """Lost on its way. What is not answered WeChat repeats for a day: it comes in the end."""
+        self.lost += self.shop.mailbox.letters
         self.shop.mailbox.clear()
 
     async def do_skip(self, seconds: int) -> None:
@@ -173,6 +177,7 @@ class Machine:
     async def rest(self) -> None:
         """The world heals and time passes: every order is paid or cancelled, every promised refund ended."""
         self.shop.world.heal()
+        await self._all_mail()
         await self.do_decide(approved=True)
         for seconds in (1900, *[700] * (12 if self.by_hand else 5)):  # refunds that collide are refused seven times
             self.shop.world.skip(seconds=seconds)
@@ -180,11 +185,20 @@ class Machine:
                 await self.shop.worker.follow_refund(number)
             await self.do_sweep()
             await self.do_work()
+            await self._all_mail()
         states = {row["no"]: row["state"] for row in await self.shop.sql.fetch("SELECT no, state FROM orders")}
         assert not {"unpaid", "closing"} & {states[no] for no in self.orders}
         under_way = "SELECT count(*) FROM refund WHERE state NOT IN ('succeeded', 'closed', 'refused', 'rejected')"
         assert await self.shop.sql.fetchval(under_way) == 0
         assert await self.shop.broken() == {}
+
+    async def _all_mail(self) -> None:
+        """What was never answered WeChat repeats until it is."""
+        await asyncio.sleep(0.05)  # what was just written is on its way
+        letters, self.lost = [*self.lost, *self.shop.mailbox.letters], []
+        self.shop.mailbox.clear()
+        for letter in letters:
+            assert (await self.shop.notify(letter)).status_code == 204
 
 
 def _fine(answer: httpx.Response) -> None:
