@@ -110,7 +110,8 @@ def test_its_refusals_are_named(method: str, path: str, operation: dict[str, Any
     refusals = {status: answer for status, answer in answers.items() if status >= "400"}
     wanted = {"400", "413", "415"} if "requestBody" in operation else set()
     wanted |= {"400"} if operation.get("parameters") else set()
-    wanted |= {"404"} if "{" in path else set()
+    # any day may be asked for, also one that nobody asked for yet
+    wanted |= {"404"} if "{" in path and operation["operationId"] != "runReconciliation" else set()
     wanted |= {"503"} if path != "/healthz" else set()
     wanted |= {"409", "422"} if any(p["name"] == "Idempotency-Key" for p in operation.get("parameters", ())) else set()
     assert wanted <= set(answers), operation["operationId"]

@@ -66,7 +66,7 @@ async def prepay_order(
 @post(
     "/orders/{no:str}/payments",
     operation_id="openOrderPayment",
-    summary="Open a payment where the member is: Mini Program or service account, app, browser, or a code to scan",
+    summary="Open a payment where the member is: in WeChat, in an app, in a browser, or before a code",
     tags=["orders"],
     security=MEMBER_ONLY,
     responses=declared(*BODY, *_ONCE, *_OPEN, TotalChanged, AddressUnknown),
