@@ -28,10 +28,12 @@ async def note(
     payment_id: int | None = None,
     refund_id: int | None = None,
     facts: dict[str, Any] | None = None,
-) -> None:
-    """Open one case for this kind and reference; a second note of the same changes nothing.
+    again: bool = False,
+) -> bool:
+    """Open one case for this kind and reference; a second note of the same changes nothing. Was it opened just now?
 
-    With `refund_id` the case answers itself: that refund carries the money back.
+    With `refund_id` the case answers itself: that refund carries the money back. `again`: it has happened once more, so
+    a case that somebody resolved is open again.
     """
     statement = insert(PaymentException).values(
         kind=kind,
@@ -41,9 +43,23 @@ async def note(
         facts=facts or {},
         created_at=at,
     )
-    await session.execute(statement.on_conflict_do_nothing())
+    if again:
+        anew = {
+            "refund_id": refund_id,
+            "facts": facts or {},
+            "resolved_at": None,
+            "resolved_by": None,
+            "resolution": None,
+        }
+        statement = statement.on_conflict_do_update(
+            index_elements=["kind", "reference"], set_=anew, where=PaymentException.resolved_at.is_not(None)
+        )
+    else:
+        statement = statement.on_conflict_do_nothing()
+    opened = await session.scalar(statement.returning(PaymentException.id)) is not None
     alarm = log.critical if kind in ALARMS else log.warning
     alarm("payment exception", kind=kind, reference=reference)
+    return opened
 
 
 async def answered(session: AsyncSession, out_refund_no: str, refund_id: int, resolution: str, at: datetime) -> None:

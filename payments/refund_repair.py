@@ -5,7 +5,7 @@ Each verb takes `db`: it talks to WeChat between its own short transactions.
 
 import msgspec
 import structlog
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit import jobs
@@ -14,13 +14,15 @@ from kit.database import Database
 from kit.errors import Conflict
 from payments import asking, cases, refunds
 from payments.asking import WeChatPayUnknown
-from payments.models import Payment, PaymentState, Refund, RefundOrigin, RefundState
+from payments.models import Payment, PaymentException, PaymentState, Refund, RefundOrigin, RefundState
 from payments.ports import Payee
 from payments.refunds import promising, rules
 from payments.trades import RefundTrade
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
 
 log = structlog.get_logger()
+
+_OWED = "refund_to_merchant"
 
 
 class RefundAgain(Conflict):
@@ -137,6 +139,8 @@ async def apply_abnormal(
 ) -> None:
     """Send an abnormal refund to a card of the payer's, or (`None`) to the merchant's own, who then owes it by hand.
 
+    That somebody owes it is written down before WeChat hears of it: an answer may be lost, and the refund succeed.
+
     `again`: this very wish may have been done before. `POST …/{refund_id}/apply-abnormal-refund`. Raises `RefundNotFound` (404), `NotAbnormal`, `AbnormalRefused` (409),
     `WeChatPayUnknown` (503: it may have been done, so ask before it is done again).
     """
@@ -146,19 +150,35 @@ async def apply_abnormal(
             return
         if refund.state != RefundState.ABNORMAL or refund.refund_id is None:
             raise NotAbnormal(state=refund.state)
+        owed = card is None and await _owe(session, payment, refund, clock)
     try:
         trade = await _apply(gateway, refund, card)
     except Refused as error:
+        if owed:
+            await _owe_nothing(db, refund, clock)
         raise AbnormalRefused(reason=error.code) from None  # its message may repeat what we sent
     except Unknown:
         raise WeChatPayUnknown from None
     async with db.begin() as session:
         await refunds.learn(session, payee, trade, clock.now())
-        if card is None:
-            facts = {"amount_fen": refund.amount_fen, "payable": refund.payable}
-            await cases.note(
-                session, "refund_to_merchant", out_refund_no, at=clock.now(), payment_id=payment.id, facts=facts
-            )
+
+
+async def _owe(session: AsyncSession, payment: Payment, refund: Refund, clock: Clock) -> bool:
+    """The money comes to the merchant, and a person owes it to the buyer. False: that is known already."""
+    facts = {"amount_fen": refund.amount_fen, "payable": refund.payable}
+    return await cases.note(
+        session, _OWED, refund.out_refund_no, at=clock.now(), payment_id=payment.id, facts=facts, again=True
+    )
+
+
+async def _owe_nothing(db: Database, refund: Refund, clock: Clock) -> None:
+    async with db.begin() as session:
+        statement = update(PaymentException).where(
+            PaymentException.kind == _OWED,
+            PaymentException.reference == refund.out_refund_no,
+            PaymentException.resolved_at.is_(None),
+        )
+        await session.execute(statement.values(resolved_at=clock.now(), resolved_by="system", resolution="refused"))
 
 
 async def _apply(gateway: Gateway, refund: Refund, card: BankCard | None) -> RefundTrade:

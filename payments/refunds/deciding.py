@@ -12,7 +12,7 @@ from kit.errors import Conflict, Forbidden, NotFound
 from payments import cases
 from payments.models import Payment, Refund, RefundState
 from payments.ports import Payee
-from payments.refunds import learning, promising, rules
+from payments.refunds import learning, portal, promising, rules
 from payments.refunds.locking import lock
 
 
@@ -65,6 +65,7 @@ async def reject(session: AsyncSession, payee: Payee, out_refund_no: str, *, by:
     await promising.free(session, payment, refund, at)
     if not payment.applied:  # no order keeps it: somebody must find another way
         await cases.note(session, "refund_rejected", out_refund_no, at=at, payment_id=payment.id)
+    await portal.look_again(session, payment)
     return refund
 
 

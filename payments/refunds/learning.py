@@ -113,7 +113,13 @@ async def end(
         refund.move(target)
         refund.attempts, refund.check_at = 0, at + timedelta(hours=1)
         await cases.note(
-            session, "refund_abnormal", refund.out_refund_no, at=at, payment_id=payment.id, refund_id=refund.id
+            session,
+            "refund_abnormal",
+            refund.out_refund_no,
+            at=at,
+            payment_id=payment.id,
+            refund_id=refund.id,
+            again=True,
         )
         return
     await tell(
@@ -164,5 +170,6 @@ async def _failed(
         payment_id=payment.id,
         refund_id=again.id if again else refund.id,
         facts={"code": code} if code else None,
+        again=True,
     )
     await portal.look_again(session, payment)
