@@ -115,7 +115,8 @@ def _may_reverse(payment: Payment, now: datetime, *, over: bool) -> bool:
 
 async def _reverse(db: Database, gateway: Gateway, payee: Payee, clock: Clock, payment: Payment) -> str:
     """Commit the intent, reverse, and ask what came of it."""
-    if not await _intend(db, clock, payment.out_trade_no):
+    intended_at = await _intend(db, clock, payment.out_trade_no)
+    if intended_at is None:
         raise WeChatPayUnknown
     refused = False
     try:
@@ -130,21 +131,21 @@ async def _reverse(db: Database, gateway: Gateway, payee: Payee, clock: Clock, p
     if trade is None or trade.dead or trade.trade_state == "REFUND":
         return await _reversed(db, clock, payment)
     if refused and trade.paid:
-        return await _kept(db, payee, clock, trade)
+        return await _kept(db, payee, clock, trade, intended_at)
     raise WeChatPayUnknown
 
 
-async def _intend(db: Database, clock: Clock, out_trade_no: str) -> bool:
-    """From here on it is not settled any more. False when it has ended, or another hand is at it."""
+async def _intend(db: Database, clock: Clock, out_trade_no: str) -> datetime | None:
+    """From here on it is not settled any more. `None` when it has ended, or another hand is at it."""
     now = clock.now()
     async with db.begin() as session:
         payment = await attempts.lock(session, out_trade_no)
         if payment is None or payment.state not in LIVE:
-            return False
+            return None
         if payment.reversing_at is not None and now - payment.reversing_at < _LEASE:
-            return False
+            return None
         payment.reversing_at = now
-        return True
+        return now
 
 
 async def _reversed(db: Database, clock: Clock, payment: Payment) -> str:
@@ -153,13 +154,17 @@ async def _reversed(db: Database, clock: Clock, payment: Payment) -> str:
     return "reversed"
 
 
-async def _kept(db: Database, payee: Payee, clock: Clock, trade: Trade) -> str:
-    """WeChat will not reverse it, and it is paid: then it counts like any other payment."""
+async def _kept(db: Database, payee: Payee, clock: Clock, trade: Trade, intended_at: datetime) -> str:
+    """WeChat will not reverse it, and it is paid: then it counts like any other payment.
+
+    Unless another hand has begun a reverse since: that one may have given the money back. Raises `WeChatPayUnknown` (503).
+    """
     async with db.begin() as session:
         payment = await attempts.lock(session, trade.out_trade_no)
-        if payment is not None and payment.state in LIVE:
-            payment.reversing_at = None
-            await session.flush()
+        if payment is None or payment.state not in LIVE or payment.reversing_at != intended_at:
+            raise WeChatPayUnknown
+        payment.reversing_at = None
+        await session.flush()
         return await attempts.take_over(session, payee, trade, clock.now())
 
 

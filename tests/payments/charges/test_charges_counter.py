@@ -1,13 +1,19 @@
 """The payment code at the counter: paid at once, after a password, not at all; lost, reversed, and never both kept and undone."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, cast
 
 import httpx
 import pytest
 from cast import Operator, Shop, World
 from sheets import at_wechat, attempts, live, ordered
+
+from payments import attempts as attempts_of
+from payments import counter
+from payments.attempts import WeChatPayUnknown
+from payments.trades import Trade
+from payments.wechatpay.gateway import Gateway, Unknown
 
 CODEPAY = "/v3/pay/transactions/codepay"
 
@@ -163,6 +169,50 @@ async def test_paid_and_wechat_will_not_reverse(shop: Shop) -> None:
     assert await _state(boss, no) == ("paid", None)
     assert await at_wechat(shop, number) == "SUCCESS"
     assert await buyer.state(no) == "paid"
+
+
+class _Slow:
+    """A worker whose second question (after the reverse) takes so long that others act meanwhile."""
+
+    def __init__(self, gateway: Gateway, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self._gateway, self._meanwhile, self._questions = gateway, meanwhile, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._gateway, name)
+
+    async def query(self, number: str) -> Trade | None:
+        trade = await self._gateway.query(number)
+        self._questions += 1
+        if self._questions == 2:
+            await self._meanwhile()
+        return trade
+
+
+async def test_two_hands_one_is_refused_and_slow_the_other_gives_the_money_back(shop: Shop) -> None:
+    """What WeChat said before the other's reverse counts no more: the goods are not owed for money that went back."""
+    buyer, boss, no, number = await _reversing(shop)
+    gateway, db, payee, clock = shop.worker.gateway, shop.db, shop.worker.payee, shop.world.clock
+    payment = await attempts_of.look(db, number)
+    assert payment is not None
+
+    async def dies() -> None:
+        raise Unknown("the other one dies right after its reverse")
+
+    async def other() -> None:
+        shop.world.tell("settings", balance_fen=None)
+        shop.world.skip(seconds=35)
+        with pytest.raises(WeChatPayUnknown):
+            await counter.pursue(db, cast("Gateway", _Slow(gateway, dies)), payee, clock, payment)
+
+    shop.world.tell("settings", balance_fen=0)
+    shop.world.skip(seconds=35)
+    with pytest.raises(WeChatPayUnknown):
+        await counter.pursue(db, cast("Gateway", _Slow(gateway, other)), payee, clock, payment)
+    assert await at_wechat(shop, number) == "REVOKED"
+    assert await buyer.state(no) == "unpaid"
+    shop.world.skip(seconds=60)
+    await shop.worker.ask_payments()
+    assert await _state(boss, no) == ("closed", "REVOKED")
 
 
 async def test_the_answer_to_the_reverse_is_lost(shop: Shop) -> None:
