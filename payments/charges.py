@@ -106,6 +106,7 @@ async def add(
             channel=bill.channel,
             combine_no=combine_no,
             mchid=gateway.mchid,
+            sub_mchid=gateway.merchant.sub_mchid,
             appid=bill.appid or gateway.appid,
             openid=bill.openid,
             currency=gateway.currency,

@@ -135,6 +135,8 @@ class Payment(Table):
     combine_no: Mapped[str | None]
     """One sheet for several payables: WeChat queries and closes only all of a combination."""
     mchid: Mapped[str]
+    sub_mchid: Mapped[str | None]
+    """Whose money it is, when `mchid` is a partner's who collects for others too."""
     appid: Mapped[str]
     openid: Mapped[str | None]
     """The payer we named (JSAPI)."""
@@ -197,7 +199,9 @@ class Refund(Table):
         CheckConstraint("decided_by <> requested_by", name="second_person"),
         CheckConstraint("waiting_for IS NULL OR state = 'requested'", name="waiting_for"),
         CheckConstraint("(state = 'succeeded') = (succeeded_at IS NOT NULL)", name="succeeded"),
-        Index("ix_refund_check_at", "check_at", postgresql_where=text("state IN ('requested', 'processing', 'abnormal')")),
+        Index(
+            "ix_refund_check_at", "check_at", postgresql_where=text("state IN ('requested', 'processing', 'abnormal')")
+        ),
         Index(None, "payment_id"),
         Index(None, "payable"),
         Index(None, "state", "id"),

@@ -41,6 +41,7 @@ async def settle(session: AsyncSession, payee: Payee, trade: Trade, at: datetime
     if misfit is not None:
         if misfit != "known":
             facts = {"out_trade_no": trade.out_trade_no, "mchid": trade.mchid, "appid": trade.appid}
+            facts |= {"sub_mchid": trade.sub_mchid} if trade.sub_mchid else {}
             await cases.note(session, misfit, trade.transaction_id, at=at, payment_id=payment.id, facts=facts)
         return misfit
     payment.move(PaymentState.RECEIVED)
@@ -64,10 +65,13 @@ async def _find(session: AsyncSession, trade: Trade) -> tuple[Payment | None, bo
 
 def _misfit(payment: Payment, trade: Trade, *, reused: bool) -> str | None:
     """Why this trade is not to be received for this payment: it is `known`, or contradicts what we know."""
-    if (trade.mchid, trade.appid) != (payment.mchid, payment.appid):
+    said = (trade.mchid, trade.sub_mchid or None, trade.appid)
+    if said != (payment.mchid, payment.sub_mchid, payment.appid):
         return "wrong_account"
     if payment.reversing_at is not None and payment.state in LIVE:
-        return "known"  # its reverse is on its way to WeChat and gives the money back: `counter` waits for the end of it
+        return (
+            "known"  # its reverse is on its way to WeChat and gives the money back: `counter` waits for the end of it
+        )
     if payment.state == PaymentState.RECEIVED:
         return "known" if payment.transaction_id == trade.transaction_id else "second_transaction"
     return "reused_transaction" if reused else None

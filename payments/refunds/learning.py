@@ -53,8 +53,10 @@ async def learn(session: AsyncSession, payee: Payee, trade: RefundTrade, at: dat
 
 def _fits(trade: RefundTrade, payment: Payment, refund: Refund) -> bool:
     """Nothing that is said contradicts what we asked."""
-    said = (trade.mchid, trade.out_trade_no, trade.transaction_id, trade.amount and trade.amount.refund)
-    ours = (payment.mchid, payment.out_trade_no, payment.transaction_id, refund.amount_fen)
+    said = (
+        trade.mchid, trade.sub_mchid, trade.out_trade_no, trade.transaction_id, trade.amount and trade.amount.refund
+    )  # fmt: skip
+    ours = (payment.mchid, payment.sub_mchid, payment.out_trade_no, payment.transaction_id, refund.amount_fen)
     return all(theirs in (None, "", mine) for theirs, mine in zip(said, ours, strict=True))
 
 

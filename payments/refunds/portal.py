@@ -100,6 +100,6 @@ async def _payment_of(session: AsyncSession, trade: RefundTrade) -> Payment | No
     if payment_id is None:
         return None
     payment = await lock_payment(session, payment_id)
-    other_account = trade.mchid not in (None, "", payment.mchid)
+    other_account = trade.mchid not in (None, "", payment.mchid) or trade.sub_mchid not in (None, "", payment.sub_mchid)
     other_money = payment.transaction_id is not None and trade.transaction_id not in (None, "", payment.transaction_id)
     return None if other_account or other_money else payment

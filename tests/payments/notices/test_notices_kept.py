@@ -189,6 +189,7 @@ async def test_another_merchants_or_apps_payment_is_stored_and_never_applied(sho
         {k: v for k, v in trade.items() if k != "mchid"} | {"sp_mchid": "1900009999", "sub_mchid": "1900008888"},
         {k: v for k, v in trade.items() if k != "appid"} | {"sp_appid": "wx9999999999999999"},
         {**trade, "sp_mchid": "1900009999", "mchid": "1900009999"},
+        {**trade, "sub_mchid": "1900008888"},
     ]
     for strange in strangers:
         named = {**strange, "transaction_id": f"42000099992026{os.urandom(7).hex()}"}
@@ -197,6 +198,19 @@ async def test_another_merchants_or_apps_payment_is_stored_and_never_applied(sho
     assert await _outcomes(shop) == ["wrong_account"] * len(strangers)
     assert await _cases(shop) == ["wrong_account"] * len(strangers)
     assert await shop.sql.fetchval("SELECT count(*) FROM payment WHERE state = 'received'") == 0
+    assert (await liar.send(liar.envelope(trade))).status_code == 204
+    assert await _state(shop, no) == "paid"
+
+
+async def test_a_partner_takes_only_what_is_its_sub_merchants(shop: Shop, liar: Liar) -> None:
+    """The same partner collects for others: what names another sub-merchant, or none, is not this shop's money."""
+    no, trade = await _trade(shop, liar, sub_mchid="1900008888")
+    await shop.sql.execute("UPDATE payment SET sub_mchid = '1900008888' WHERE payable = $1", no)
+    for other in ({"sub_mchid": "1900007777"}, {"sub_mchid": None}):
+        named = {**trade, **other, "transaction_id": f"42000099992026{os.urandom(7).hex()}"}
+        sent = {name: value for name, value in named.items() if value is not None}
+        assert (await liar.send(liar.envelope(sent))).status_code == 204
+        assert await _state(shop, no) == "unpaid", other
     assert (await liar.send(liar.envelope(trade))).status_code == 204
     assert await _state(shop, no) == "paid"
 
