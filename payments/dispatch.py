@@ -56,8 +56,9 @@ async def _echo(_session: AsyncSession, _payee: Payee, _plain: bytes, _at: datet
     return "echo"
 
 
+PAYMENT = ("transaction", "TRANSACTION.SUCCESS")
 HANDLERS: dict[tuple[str, str], Handler] = {
-    ("transaction", "TRANSACTION.SUCCESS"): _payment,
+    PAYMENT: _payment,
     ("refund", "REFUND.SUCCESS"): _refund("SUCCESS"),
     ("refund", "REFUND.ABNORMAL"): _refund("ABNORMAL"),
     ("refund", "REFUND.CLOSED"): _refund("CLOSED"),

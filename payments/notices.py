@@ -18,7 +18,7 @@ from kit.clock import Clock
 from kit.database import Database, Instant
 from kit.errors import Problem
 from payments import cases, combined, settlement
-from payments.dispatch import HANDLERS, Contradictory
+from payments.dispatch import HANDLERS, PAYMENT, Contradictory
 from payments.models import Notice, PaymentException
 from payments.ports import Payee
 from payments.wechatpay import notification
@@ -83,7 +83,8 @@ async def _take(db: Database, keyring: Keyring, payee: Payee, envelope: Envelope
         raise ApiV3KeyWrong from error
     except ValueError:  # signed, and yet sealed in a way nobody knows: a repeat would not change it
         plain = None
-    for trade in combined.parts(plain or b""):  # each in a transaction of its own: its goods are locked last
+    parts = combined.parts(plain or b"") if _kind(envelope) == PAYMENT else []
+    for trade in parts:  # each in a transaction of its own: its goods are locked last
         async with db.begin() as session:
             await settlement.settle(session, payee, trade, at)
     async with db.begin() as session:
@@ -134,7 +135,7 @@ async def _key_is_mended(session: AsyncSession, at: datetime) -> None:
 
 async def _dispatch(session: AsyncSession, payee: Payee, envelope: Envelope, plain: bytes | None, at: datetime) -> str:
     """Through the table of handlers; what none of them knows, or what contradicts itself, is a case for a person."""
-    kind = (envelope.resource.original_type or envelope.event_type.partition(".")[0].lower(), envelope.event_type)
+    kind = _kind(envelope)
     facts = {"original_type": kind[0], "event_type": kind[1]}
     handler = HANDLERS.get(kind)
     if plain is None:
@@ -146,6 +147,10 @@ async def _dispatch(session: AsyncSession, payee: Payee, envelope: Envelope, pla
             facts["error"] = type(error).__name__
     await cases.note(session, "strange_notice", envelope.id, at=at, facts=facts)
     return "strange_notice"
+
+
+def _kind(envelope: Envelope) -> tuple[str, str]:
+    return envelope.resource.original_type or envelope.event_type.partition(".")[0].lower(), envelope.event_type
 
 
 async def due(session: AsyncSession, now: datetime, limit: int = 50) -> list[bytes]:
