@@ -102,7 +102,9 @@ async def add_receiver(
     clock: NamedDependency[Clock],
 ) -> ReceiverRow:
     by, now = actor_of(request).label, clock.now()
-    key = idempotency.intent(by, "addShareReceiver", idempotency_key, data)
+    # Without the name: not even its hash is kept, for a few characters could be found by trying.
+    hashed = msgspec.structs.replace(data, name=data.name and "*")
+    key = idempotency.intent(by, "addShareReceiver", idempotency_key, hashed)
     wish = receivers.Wish(
         kind=data.kind,
         account=data.account,

@@ -70,7 +70,9 @@ async def create_transfer(
     clock: NamedDependency[Clock],
 ) -> TransferRow:
     by, now, which = actor_of(request).label, clock.now(), as_id(member_id)
-    key = idempotency.intent(by, f"createTransfer:{member_id}", idempotency_key, data)
+    # Without the name: not even its hash is kept, for a few characters could be found by trying.
+    hashed = msgspec.structs.replace(data, real_name=data.real_name and "*")
+    key = idempotency.intent(by, f"createTransfer:{member_id}", idempotency_key, hashed)
     name = None if data.real_name is None else sealing.seal(gateway.keyring, data.real_name)
     async with db.begin() as session:
 
