@@ -102,13 +102,13 @@ def check(amount_fen: int, remark: str, scene_id: str, report: Mapping[str, str]
 
 
 async def request(session: AsyncSession, mchid: str, wish: Wish, *, by: str, at: datetime) -> Transfer:
-    """Promise it; above the policy's limit a second person must agree before it goes to WeChat.
+    """Promise it; above the policy's limit a second person must agree before it goes to WeChat. What one user was
+    promised that day and nobody else agreed to counts as one sum, so that many small transfers are no way around it.
 
     Raises `InvalidInput` (400), `CauseUsed` (409), `DailyCapReached` (422).
     """
     check(wish.amount_fen, wish.remark, wish.scene_id, wish.report, named=wish.name is not None)
-    limit = (await policy.current(session)).payout_approval_above_fen
-    waits = limit is not None and wish.amount_fen > limit
+    limit_fen = (await policy.current(session)).payout_approval_above_fen
     values = {
         "out_bill_no": new_no("T"),
         "cause": wish.cause,
@@ -123,7 +123,7 @@ async def request(session: AsyncSession, mchid: str, wish: Wish, *, by: str, at:
         "named": wish.name is not None,
         "sealed_name": wish.name.text if wish.name else None,
         "sealed_for": wish.name.serial if wish.name else None,
-        "state": TransferState.TO_APPROVE if waits else TransferState.REQUESTED,
+        "state": TransferState.REQUESTED,
         "check_at": at + timedelta(seconds=20),
         "requested_by": by,
         "requested_at": at,
@@ -134,10 +134,26 @@ async def request(session: AsyncSession, mchid: str, wish: Wish, *, by: str, at:
     if transfer is None:
         other = select(Transfer.out_bill_no).where(Transfer.cause == wish.cause, live)
         raise CauseUsed(out_bill_no=await session.scalar(other))
-    await _count(session, transfer)
-    if not waits:
+    await _count(session, transfer)  # holds the user's day, so the sum stays as it is
+    if limit_fen is not None and await _alone_fen(session, transfer) > limit_fen:
+        transfer.state = TransferState.TO_APPROVE
+        await session.flush()
+    else:
         await _promise(session, transfer, at)
     return transfer
+
+
+async def _alone_fen(session: AsyncSession, transfer: Transfer) -> int:
+    """What this user was promised today without a second person, this transfer with it."""
+    midnight = transfer.requested_at.astimezone(_BEIJING).replace(hour=0, minute=0, second=0, microsecond=0)
+    statement = select(func.coalesce(func.sum(Transfer.amount_fen), 0)).where(
+        Transfer.appid == transfer.appid,
+        Transfer.openid == transfer.openid,
+        Transfer.requested_at >= midnight,
+        Transfer.approved_by.is_(None),
+        Transfer.state.not_in(WITHOUT_MONEY),
+    )
+    return int((await session.execute(statement)).scalar_one())
 
 
 async def _promise(session: AsyncSession, transfer: Transfer, at: datetime) -> None:

@@ -120,6 +120,19 @@ async def test_what_is_wrong_is_named(scene: Scene) -> None:
     assert (await promise(operator, "9007199254740991")).json()["code"] == "member_not_found"
 
 
+async def test_not_even_a_hash_of_a_name_is_kept(scene: Scene) -> None:
+    """A few characters could be found by trying, so the key does not tell whether the name is the same one."""
+    shop, operator, _, member = scene
+    await _allow(operator, 10_000_000)
+    wish = {"cause": "bonus:named", "key": "named-transfer"}
+    first = await promise(operator, member, 250_000, realName="欧阳锦鲤", **wish)
+    again = await promise(operator, member, 250_000, realName="欧阳锦", **wish)
+    assert (first.status_code, again.status_code, again.text) == (201, 201, first.text)
+    other = await promise(operator, member, 250_001, realName="欧阳锦鲤", **wish)
+    assert (other.status_code, other.json()["code"]) == (422, "key_reused")
+    assert await shop.sql.fetchval("SELECT count(*) FROM transfer") == 1
+
+
 async def test_a_name_is_sealed_and_forgotten(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
     shop, operator, buyer, member = scene
     await _allow(operator, 10_000_000)
@@ -162,6 +175,29 @@ async def test_one_user_gets_no_more_than_the_cap_in_a_day(scene: Scene) -> None
     operator = await sign_in(shop, "second")
     assert (await promise(operator, member, 1000)).status_code == 201
     assert (await promise(operator, member, 1001)).status_code == 422
+
+
+async def test_many_small_transfers_are_no_way_around_the_limit(scene: Scene) -> None:
+    """What one user was promised that day, and nobody else agreed to, counts as one sum."""
+    shop, operator, _, member = scene
+    await _allow(operator, 1_000_000)
+    policy = {"latePayment": "refund", "wrongAmount": "refund", "refundApprovalAboveFen": None}
+    path, body = "/admin/v1/payment-policy", {**policy, "payoutApprovalAboveFen": 1000}
+    assert (await shop.http.put(path, headers=operator.headers, json=body)).status_code == 200
+    answers = await asyncio.gather(*(promise(operator, member, 400) for _ in range(4)))
+    assert sorted(answer.json()["state"] for answer in answers) == [
+        "requested",
+        "requested",
+        "to_approve",
+        "to_approve",
+    ]
+    assert await balances(shop) == {"payouts": 800, "payouts_payable": -800}
+    first, second = (a.json()["outBillNo"] for a in answers if a.json()["state"] == "to_approve")
+    other = await second_person(shop, operator)
+    assert (await other.post(f"/transfers/{first}/approve")).status_code == 200
+    assert (await operator.post(f"/transfers/{second}/cancel")).status_code == 200
+    assert (await promise(operator, member, 200)).json()["state"] == "requested", "800 + 200, the rest was agreed to"
+    assert (await promise(other, member, 30)).json()["state"] == "to_approve", "whoever asks"
 
 
 async def test_above_the_limit_a_second_person_agrees(scene: Scene) -> None:
