@@ -92,7 +92,6 @@ async def _apply(session: AsyncSession, payee: Payee, payment: Payment, trade: T
     if kind is not None:
         return await _decline(session, payment, kind, {}, at)
     await book(session, payment, Account.SALES, at)
-    await _close_others(session, payment)
     if payment.openid and trade.payer and trade.payer.openid and trade.payer.openid != payment.openid:
         # The money is right, so it counts; a person looks at who paid.
         await cases.note(session, "other_payer", payment.transaction_id, at=at, payment_id=payment.id)
@@ -123,6 +122,7 @@ async def take(session: AsyncSession, payee: Payee, payment: Payment, at: dateti
         return declined.kind
     payment.applied = True
     await session.flush()
+    await _close_others(session, payment)
     return None
 
 

@@ -158,6 +158,21 @@ async def test_money_that_was_held_may_be_applied_when_it_fits(shop: Shop) -> No
     assert await _balances(operator) == {"wechat": 1800, "unapplied": 0, "sales": -1800}
 
 
+async def test_money_that_is_applied_leaves_no_sheet_open_to_pay_twice(shop: Shop) -> None:
+    buyer, operator = await shop.buyer("alice"), await shop.operator()
+    await _policy(operator, wrongAmount="decide")
+    (sku,) = await shop.stocked(5)
+    no = await _wrong_amount(shop, buyer, sku)
+    sheet = await buyer.prepay(no)
+    (case,) = (await operator.get("/payment-exceptions", openOnly="true")).json()["items"]
+    assert (await operator.post(f"/payment-exceptions/{case['id']}/apply")).status_code == 200
+    await shop.run_jobs()
+    trade = await shop.worker.gateway.query(sheet)
+    assert trade is not None
+    assert trade.trade_state == "CLOSED"
+    assert await shop.sql.fetchval("SELECT state FROM payment WHERE out_trade_no = $1", sheet) == "closed"
+
+
 async def test_the_ledger_tells_where_every_fen_is(shop: Shop) -> None:
     buyer, operator = await shop.buyer("alice"), await shop.operator()
     (sku,) = await shop.stocked(5)
