@@ -69,3 +69,11 @@ async def answered(session: AsyncSession, out_refund_no: str, refund_id: int, re
         or_(about, PaymentException.refund_id == refund_id), PaymentException.resolved_at.is_(None)
     )
     await session.execute(statement.values(resolved_at=at, resolved_by="system", resolution=resolution))
+
+
+async def over(session: AsyncSession, kind: str, reference: str, resolution: str, at: datetime) -> None:
+    """What this case tells of has ended by itself, if there is one that is open."""
+    statement = update(PaymentException).where(
+        PaymentException.kind == kind, PaymentException.reference == reference, PaymentException.resolved_at.is_(None)
+    )
+    await session.execute(statement.values(resolved_at=at, resolved_by="system", resolution=resolution))

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.clock import Clock
 from kit.database import Database
-from payments import attempts
+from payments import attempts, cases
 from payments.attempts import WeChatPayUnknown
 from payments.models import LIVE, Payment, PaymentState
 from payments.ports import Payee
@@ -35,6 +35,9 @@ _STORE: Final = "1"
 """WeChat wants a store's number; there is one location."""
 _LEASE = timedelta(seconds=30)
 """One reverse at a time: longer than a call may take."""
+_STUCK: Final = "reverse_stuck"
+_STUCK_AFTER = timedelta(hours=1)
+"""A reverse that has come to no end by then is a case: perhaps the payer has paid and nobody has the goods."""
 
 
 async def call(db: Database, gateway: Gateway, payee: Payee, clock: Clock, payment: Payment, auth_code: str) -> None:
@@ -144,6 +147,9 @@ async def _intend(db: Database, clock: Clock, out_trade_no: str) -> datetime | N
             return None
         if payment.reversing_at is not None and now - payment.reversing_at < _LEASE:
             return None
+        if payment.reversing_at is not None and now - payment.expires_at >= _STUCK_AFTER:
+            facts = {"payable": payment.payable, "amount_fen": payment.amount_fen}
+            await cases.note(session, _STUCK, out_trade_no, at=now, payment_id=payment.id, facts=facts)
         payment.reversing_at = now
         return now
 
@@ -151,6 +157,7 @@ async def _intend(db: Database, clock: Clock, out_trade_no: str) -> datetime | N
 async def _reversed(db: Database, clock: Clock, payment: Payment) -> str:
     async with db.begin() as session:
         await attempts.mark_closed(session, payment.out_trade_no, clock.now(), why="REVOKED")
+        await cases.over(session, _STUCK, payment.out_trade_no, "reversed", clock.now())
     return "reversed"
 
 
@@ -165,6 +172,7 @@ async def _kept(db: Database, payee: Payee, clock: Clock, trade: Trade, intended
             raise WeChatPayUnknown
         payment.reversing_at = None
         await session.flush()
+        await cases.over(session, _STUCK, trade.out_trade_no, "kept", clock.now())
         return await attempts.take_over(session, payee, trade, clock.now())
 
 

@@ -5,7 +5,7 @@ Each verb takes `db`: it talks to WeChat between its own short transactions.
 
 import msgspec
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit import jobs
@@ -14,7 +14,7 @@ from kit.database import Database
 from kit.errors import Conflict
 from payments import asking, cases, refunds
 from payments.asking import WeChatPayUnknown
-from payments.models import Payment, PaymentException, PaymentState, Refund, RefundOrigin, RefundState
+from payments.models import Payment, PaymentState, Refund, RefundOrigin, RefundState
 from payments.ports import Payee
 from payments.refunds import promising, rules
 from payments.trades import RefundTrade
@@ -155,7 +155,8 @@ async def apply_abnormal(
         trade = await _apply(gateway, refund, card)
     except Refused as error:
         if owed:
-            await _owe_nothing(db, refund, clock)
+            async with db.begin() as session:
+                await cases.over(session, _OWED, out_refund_no, "refused", clock.now())
         raise AbnormalRefused(reason=error.code) from None  # its message may repeat what we sent
     except Unknown:
         raise WeChatPayUnknown from None
@@ -169,16 +170,6 @@ async def _owe(session: AsyncSession, payment: Payment, refund: Refund, clock: C
     return await cases.note(
         session, _OWED, refund.out_refund_no, at=clock.now(), payment_id=payment.id, facts=facts, again=True
     )
-
-
-async def _owe_nothing(db: Database, refund: Refund, clock: Clock) -> None:
-    async with db.begin() as session:
-        statement = update(PaymentException).where(
-            PaymentException.kind == _OWED,
-            PaymentException.reference == refund.out_refund_no,
-            PaymentException.resolved_at.is_(None),
-        )
-        await session.execute(statement.values(resolved_at=clock.now(), resolved_by="system", resolution="refused"))
 
 
 async def _apply(gateway: Gateway, refund: Refund, card: BankCard | None) -> RefundTrade:

@@ -215,6 +215,26 @@ async def test_two_hands_one_is_refused_and_slow_the_other_gives_the_money_back(
     assert await _state(boss, no) == ("closed", "REVOKED")
 
 
+async def test_a_reverse_that_comes_to_no_end_is_a_case_until_it_does(shop: Shop) -> None:
+    _, boss, no, number = await _reversing(shop)
+    path = f"/v3/pay/transactions/out-trade-no/{number}/reverse"
+    shop.world.faults(path=path, effect="500", method="POST", times=100)
+    query = "SELECT kind, resolved_at IS NULL FROM payment_exception WHERE reference = $1"
+    for _ in range(8):
+        shop.world.skip(seconds=35)
+        await shop.worker.ask_payments()
+    assert await shop.sql.fetch(query, number) == [], "five minutes are nothing"
+    for _ in range(3):
+        shop.world.skip(minutes=31)
+        await shop.worker.ask_payments()
+    assert [tuple(row) for row in await shop.sql.fetch(query, number)] == [("reverse_stuck", True)]
+    shop.world.heal()
+    shop.world.skip(minutes=31)
+    await shop.worker.ask_payments()
+    assert await _state(boss, no) == ("closed", "REVOKED")
+    assert [tuple(row) for row in await shop.sql.fetch(query, number)] == [("reverse_stuck", False)]
+
+
 async def test_the_answer_to_the_reverse_is_lost(shop: Shop) -> None:
     _, boss, no, number = await _waiting(shop)
     shop.world.skip(seconds=46)
