@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kit.errors import Conflict, NotFound
 from payments import ledger, refunds, settlement
 from payments.ledger import Account
-from payments.models import LIVE, UNDONE, Payment, PaymentException, PaymentState, Refund, RefundState
+from payments.models import LIVE, Payment, PaymentException, PaymentState, Refund, RefundState
 from payments.ports import Payee
 
 
@@ -107,8 +107,10 @@ async def send_back(
         begun = await session.get_one(Refund, case.refund_id)
         raise RefundBegun(out_refund_no=begun.out_refund_no)
     refund = await settlement.send_back(session, payment, case.kind, by=by, at=at)
-    while refund.state in UNDONE:  # an earlier wish for the same was turned down: this is the next one
+    while refund.state in (RefundState.REJECTED, RefundState.CLOSED):  # of an earlier wish: this is the next one
         refund = await refunds.begin_again(session, payment, refund, by=by, at=at)
+    if refund.state == RefundState.REFUSED:  # WeChat may have it all the same, so it keeps its number
+        raise RefundBegun(out_refund_no=refund.out_refund_no)
     case.refund_id = refund.id
     resolve(case, "sent_back", by=by, at=at)
     return refund
