@@ -1,4 +1,4 @@
-"""A shop that really runs: its own Postgres, simulated WeChat and server process, and a scene with one of everything."""
+"""A shop that really runs: its own Postgres, simulated WeChat and server process."""
 
 import asyncio
 import os
@@ -21,18 +21,8 @@ from kit.database import Database
 from shop import schema
 from shop.admin import sessions, staff
 from shop.admin.roles import Role
-from shop.members import sessions as members
-from shop.shipping import templates
 
 T = TypeVar("T")
-ADDRESS = {
-    "name": "张三",
-    "phone": "13800000000",
-    "province": "广东省",
-    "city": "深圳市",
-    "district": "南山区",
-    "detail": "科技园一路1号",
-}
 
 
 class Started:
@@ -141,84 +131,3 @@ class Started:
             return str(who.id), await sessions.open_one(session, who.id, now)
 
         return self.verb(work)
-
-
-class Scene:
-    """One of everything, so that requests may name what is there."""
-
-    def __init__(self, shop: Started) -> None:
-        self.shop = shop
-        self.staff_id, self.manager = shop.operator(Role.MANAGER)
-        self.spare_id, self.spare = shop.operator(Role.MANAGER)
-        _, self.clerk = shop.operator(Role.CLERK)
-        self.user = f"alice-{shop.port}"
-        self.token = shop.member(self.user)
-        self.member_id = shop.done("GET", "/api/v1/me", self.token)["id"]
-        self.address_id = shop.done("POST", "/api/v1/addresses", self.token, ADDRESS)["id"]
-        self.category_id, self.product_id, self.sku_id = self._goods()
-        shop.verb(templates.ensure_default)
-        self.template_id = str(shop.sql("SELECT id FROM freight_template ORDER BY id LIMIT 1")[0]["id"])
-        self.paid_no, self.line_id = self._order()
-        self._pay(self.paid_no)
-        self.no, _ = self._order()
-        self.case_id = self._case()
-        shop.done("POST", "/api/v1/cart/items", self.token, {"skuId": self.sku_id, "quantity": 1})
-
-    def _goods(self) -> tuple[str, str, str]:
-        ask = self.shop.done
-        category = ask("POST", "/admin/v1/categories", self.manager, {"name": "茶"})["id"]
-        sku = {"code": secrets.token_hex(4), "priceFen": 1000}
-        body = {"title": "龙井", "categoryId": category, "skus": [sku], "images": ["/media/a.svg"]}
-        product = ask("POST", "/admin/v1/products", self.manager, body)
-        sku_id = product["skus"][0]["id"]
-        ask("POST", f"/admin/v1/stock/{sku_id}/adjust", self.manager, {"delta": 100_000, "reason": "initial"})
-        ask("POST", f"/admin/v1/products/{product['id']}/on-sale", self.manager)
-        return category, product["id"], sku_id
-
-    def wish(self, quantity: int = 2) -> dict[str, Any]:
-        return {"lines": [{"skuId": self.sku_id, "quantity": quantity}], "addressId": self.address_id}
-
-    def _order(self) -> tuple[str, str]:
-        preview = self.shop.done("POST", "/api/v1/checkout/preview", self.token, self.wish())
-        body = {**self.wish(), "expectedPayFen": preview["payFen"]}
-        order = self.shop.done("POST", "/api/v1/orders", self.token, body)
-        return order["no"], order["lines"][0]["id"]
-
-    def _pay(self, no: str) -> None:
-        self.shop.done("POST", f"/api/v1/orders/{no}/prepay", self.token)
-        out_trade_no = self.shop.sql("SELECT out_trade_no FROM payment WHERE payable = $1", no)[0]["out_trade_no"]
-        self.shop.world.pay(out_trade_no)
-        self.shop.done("POST", f"/api/v1/orders/{no}/payment/refresh", self.token)
-
-    def _case(self) -> str:
-        statement = "INSERT INTO payment_exception (kind, reference, facts, created_at) VALUES ($1, $2, '{}', now())"
-        return str(self.shop.sql(f"{statement} RETURNING id", "strange_notice", secrets.token_hex(8))[0]["id"])
-
-    def ids(self, name: str) -> list[str]:
-        """What a path may name."""
-        known = {
-            "no": [self.no, self.paid_no],
-            "address_id": [self.address_id],
-            "product_id": [self.product_id],
-            "sku_id": [self.sku_id],
-            "category_id": [self.category_id],
-            "template_id": [self.template_id],
-            "staff_id": [self.spare_id],
-            "member_id": [self.member_id],
-            "case_id": [self.case_id],
-            "job_id": ["1"],
-        }
-        return known[name]
-
-    def mend(self) -> None:
-        """Let the people of the scene in again, after whatever was done to them."""
-        self.shop.sql("UPDATE member SET status = 'active'")
-        self.shop.sql("UPDATE staff SET disabled = false, role = 'manager' WHERE id = $1", int(self.staff_id))
-        identity = self.shop.sql("SELECT id FROM identity WHERE member_id = $1", int(self.member_id))[0]["id"]
-        who, now = int(self.member_id), SystemClock().now()
-
-        async def work(session: Any) -> tuple[str, str]:
-            token = await members.open_one(session, member_id=who, identity_id=identity, now=now)
-            return token, await sessions.open_one(session, int(self.staff_id), now)
-
-        self.token, self.manager = self.shop.verb(work)

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from started import Scene, Started
+from scene import Scene
+from started import Started
 from test_actors import DOCUMENT, SCHEMAS, body_of
 
 POSTS = [
@@ -34,7 +35,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 def _url(scene: Scene, path: str) -> str:
-    return re.sub(r"{(\w+)}", lambda name: scene.ids(name[1])[0], path)
+    return re.sub(r"{(\w+)}", lambda name: scene.ids(name[1], path)[0], path)
 
 
 def _token(scene: Scene, path: str) -> str:

@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from started import Scene, Started
+from scene import Scene
+from started import Started
 from test_actors import DOCUMENT, body_of
 
 from shop.admin.passwords import Passwords
@@ -119,7 +120,7 @@ def _paths() -> Iterator[tuple[str, str, dict[str, Any]]]:
 def _everywhere(aviary: Aviary, token: str, manager: str) -> None:
     """Every route: as it should be, with broken bodies, strange fields, and canaries in the address."""
     for method, path, operation in _paths():
-        ids = {name: aviary.scene.ids(name)[0] for name in re.findall(r"{(\w+)}", path)}
+        ids = {name: aviary.scene.ids(name, path)[0] for name in re.findall(r"{(\w+)}", path)}
         url = re.sub(r"{(\w+)}", lambda name, ids=ids: ids[name[1]], path)
         who = manager if path.startswith("/admin/") else token
         body = _personal(body_of(operation))

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from cast import ROOT, World
-from started import ADDRESS
+from scene import ADDRESS
 
 from dev import ports
 from dev.postgres import Cluster
