@@ -71,7 +71,8 @@ def actions(case: PaymentException, payment: Payment | None, refund: Refund | No
         found.append("ask")
     if refund is not None and refund.state == RefundState.ABNORMAL:
         found.append("applyAbnormal")
-    if refund is not None and refund.state == RefundState.REFUSED:  # an order's claim is free again: it is asked anew
+    undone = (RefundState.REFUSED, RefundState.CLOSED)
+    if refund is not None and refund.state in undone:  # an order's claim is free again: it is asked anew
         found.append("refundAgain" if payment is not None and payment.applied else "retryRefund")
     return found
 

@@ -72,6 +72,8 @@ async def test_closed_too_often_a_person_begins_the_next_turn(shop: Shop) -> Non
         assert (await shop.notify()).status_code == 204
     rows = await late.rows()
     assert [row["state"] for row in rows] == ["closed"] * 6
+    cases = (await operator.get("/payment-exceptions", openOnly=True, kind="refund_closed")).json()["items"]
+    assert ("retryRefund" in cases[0]["actions"], cases[0]["reference"]) == (True, rows[-1]["out_refund_no"])
     early = await operator.post(f"/refunds/{rows[0]['out_refund_no']}/retry")
     assert (early.json()["code"], early.json()["outRefundNo"]) == ("refund_begun_again", rows[-1]["out_refund_no"])
     answer = await operator.post(f"/refunds/{rows[-1]['out_refund_no']}/retry")
