@@ -96,11 +96,15 @@ async def pursue(
 ) -> str:
     """Ask how far it is; and reverse it when its time is over (`over`: whatever the time). Says what came of it.
 
+    What was closed is asked for too, for a bill may know better, but never reversed again.
+
     Raises `WeChatPayUnknown` (503).
     """
-    if payment.state not in LIVE:
+    if payment.state == PaymentState.RECEIVED:
         return payment.state
     trade = await _query(gateway, payment.out_trade_no)
+    if payment.state == PaymentState.CLOSED:
+        return await _after_all(db, payee, clock, payment, trade)
     if payment.reversing_at is None:
         if trade is not None and (trade.paid or trade.dead):
             async with db.begin() as session:
@@ -110,6 +114,21 @@ async def pursue(
     elif trade is None or trade.dead:
         return await _reversed(db, clock, payment)
     return await _reverse(db, gateway, payee, clock, payment)
+
+
+async def _after_all(db: Database, payee: Payee, clock: Clock, payment: Payment, trade: Trade | None) -> str:
+    """Given up when WeChat did not know it, and there now, neither reversed nor refunded: it is money like any other."""
+    if trade is None or trade.trade_state != "SUCCESS":
+        return payment.state
+    now = clock.now()
+    async with db.begin() as session:
+        locked = await attempts.lock(session, payment.out_trade_no)
+        if locked is not None and locked.state == PaymentState.CLOSED:
+            if locked.reversing_at is not None and now - locked.reversing_at < _LEASE:
+                return locked.state  # a slow reverse may still be on its way
+            locked.reversing_at = None
+            await session.flush()
+        return await attempts.take_over(session, payee, trade, now)
 
 
 def _may_reverse(payment: Payment, now: datetime, *, over: bool) -> bool:

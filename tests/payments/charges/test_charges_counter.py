@@ -9,8 +9,8 @@ import pytest
 from cast import Operator, Shop, World
 from sheets import at_wechat, attempts, live, ordered
 
+from payments import asking, counter
 from payments import attempts as attempts_of
-from payments import counter
 from payments.attempts import WeChatPayUnknown
 from payments.trades import Trade
 from payments.wechatpay.gateway import Gateway, Unknown
@@ -213,6 +213,19 @@ async def test_two_hands_one_is_refused_and_slow_the_other_gives_the_money_back(
     shop.world.skip(seconds=60)
     await shop.worker.ask_payments()
     assert await _state(boss, no) == ("closed", "REVOKED")
+
+
+async def test_closed_here_and_paid_at_wechat_after_all_is_taken_when_it_is_asked_for(shop: Shop) -> None:
+    """WeChat did not know the number when it was given up; a bill has it the next day."""
+    buyer, _, no, number = await _reversing(shop)
+    await shop.sql.execute("UPDATE payment SET state = 'closed', closed_at = now() WHERE out_trade_no = $1", number)
+    worker = shop.worker
+    assert await asking.ask(shop.db, worker.gateway, worker.payee, shop.world.clock, number) == "closed", "too soon"
+    shop.world.skip(seconds=60)
+    came_of_it = await asking.ask(shop.db, worker.gateway, worker.payee, shop.world.clock, number)
+    assert (came_of_it, await buyer.state(no)) == ("applied", "paid")
+    assert await asking.ask(shop.db, worker.gateway, worker.payee, shop.world.clock, number) == "received"
+    assert await shop.broken() == {}
 
 
 async def test_a_reverse_that_comes_to_no_end_is_a_case_until_it_does(shop: Shop) -> None:
