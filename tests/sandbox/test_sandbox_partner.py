@@ -7,7 +7,8 @@ import sys
 from base64 import b64decode
 
 import pytest
-from conftest import ROOT as PROJECT
+from box import ROOT as PROJECT
+from box import Box
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from test_sandbox_sdk import client
 from wechatpayv3 import WeChatPayType
@@ -17,8 +18,6 @@ ROOT = "/v3/pay/partner/transactions"
 
 @pytest.fixture(scope="module")
 def partner_box(tmp_path_factory: pytest.TempPathFactory):
-    from conftest import Box  # noqa: PLC0415 - beside the fixture that needs it
-
     made = Box(tmp_path_factory.mktemp("partner") / "data", "--partner")
     yield made
     made.stop()

@@ -132,8 +132,9 @@ async def test_a_refund_of_one_part(shop: Shop) -> None:
     buyer, nos = await _orders(shop)
     boss = await shop.operator()
     await _together(buyer, nos)
+    shop.mailbox.clear()  # news of an earlier test
     shop.world.pay(await _number(shop, nos[0]))
-    await shop.notify()
+    assert (await shop.notify()).status_code == 204
     line = (await buyer.get(f"/orders/{nos[1]}")).json()["lines"][0]
     answer = await boss.refund(nos[1], {line["id"]: line["quantity"]}, freight=True)
     if answer.status_code == 400:

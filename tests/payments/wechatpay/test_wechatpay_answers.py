@@ -37,7 +37,7 @@ async def test_a_body_is_signed_as_it_is_sent(false_wechat: FalseWeChat) -> None
     [
         pytest.param({"signed": False}, id="unsigned"),
         pytest.param({"timestamp": str(int(time.time()) - 301)}, id="old"),
-        pytest.param({"timestamp": str(int(time.time()) + 400)}, id="of the future"),
+        pytest.param({"timestamp": str(int(time.time()) + 100_000)}, id="of the future"),
         pytest.param({"timestamp": "9" * 4000}, id="no time at all"),
         pytest.param({"spoil": {"Wechatpay-Serial": PUBLIC_KEY_ID.lower()}}, id="serial in another case"),
         pytest.param({"spoil": {"Wechatpay-Serial": "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"}}, id="unknown serial"),

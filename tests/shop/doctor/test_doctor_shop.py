@@ -147,7 +147,7 @@ _TROUBLE = [
     (
         _KEPT,
         "deadlines",
-        "passed 1200 s ago",
+        "passed 120",
     ),
 ]
 _MENDS = (
