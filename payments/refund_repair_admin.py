@@ -12,6 +12,7 @@ from kit import idempotency
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import InvalidInput, invalid
+from kit.fields import PLAIN
 from kit.web.actor import actor_of, requires
 from kit.web.declared import BODY, STAFF, declared
 from kit.web.idempotent import IdempotencyKey
@@ -44,7 +45,7 @@ class OtherAccount(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     kind: Literal["merchantBankCard", "userBankCard"]
     bank_type: Annotated[str, Meta(max_length=16, pattern=r"^[A-Z]+_DEBIT$(?!\n)")] | None = None
     bank_account: Annotated[str, Meta(pattern=r"^[0-9]{8,32}$(?!\n)")] | None = None
-    real_name: Annotated[str, Meta(min_length=1, max_length=50)] | None = None
+    real_name: Annotated[str, Meta(min_length=1, max_length=50, pattern=PLAIN)] | None = None
 
     def card(self) -> BankCard | None:
         """Raises `InvalidInput` (400) naming the field that is missing, or too many."""

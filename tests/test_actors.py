@@ -67,6 +67,8 @@ def example(schema: dict[str, Any]) -> Any:
     """The least that fits."""
     if "$ref" in schema:
         schema = SCHEMAS[schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        schema = schema["anyOf"][0]
     match schema.get("type"):
         case "object":
             return {name: example(schema["properties"][name]) for name in schema.get("required", ())}

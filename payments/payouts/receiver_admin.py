@@ -13,7 +13,7 @@ from sqlalchemy import select
 from kit import audit, idempotency
 from kit.clock import Clock
 from kit.database import Database
-from kit.fields import Word, as_id
+from kit.fields import PLAIN, Word, as_id
 from kit.idempotency import KeyReused, StillRunning
 from kit.paging import Page, decode_cursor, page
 from kit.web.actor import actor_of, requires
@@ -38,7 +38,7 @@ class ReceiverWish(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     kind: ReceiverKind
     account: Account
     relation: Relation
-    custom_relation: Annotated[str, Meta(min_length=1, max_length=10)] | None = None
+    custom_relation: Annotated[str, Meta(min_length=1, max_length=10, pattern=PLAIN)] | None = None
     name: Word | None = None
 
 
