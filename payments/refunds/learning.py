@@ -41,6 +41,9 @@ async def learn(session: AsyncSession, payee: Payee, trade: RefundTrade, at: dat
         await _note_mismatch(session, payment, trade, at)
         return "refund_mismatch"
     _take_facts(refund, trade)
+    if refund.state == RefundState.WAITING:  # somebody's yes was lost with a database, and WeChat has the refund
+        refund.move(RefundState.REQUESTED)
+        await cases.note(session, "refund_unapproved", refund.out_refund_no, at=at, payment_id=payment.id)
     overtaken = target is RefundState.PROCESSING and refund.state == RefundState.SUCCEEDED
     if target == refund.state or overtaken:  # the notification may be faster than the answer to the request itself
         return "known"

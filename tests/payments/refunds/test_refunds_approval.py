@@ -136,3 +136,22 @@ async def test_money_of_nobody_that_is_not_sent_back_stays_in_sight(shop: Shop) 
     again = await first.post(f"/payment-exceptions/{case['id']}/send-back")
     number = again.json()["refund"]["outRefundNo"]
     assert (await second.post(f"/refunds/{number}/approve")).json()["state"] == "requested"
+
+
+async def test_wechat_has_a_refund_that_still_waits_here(shop: Shop) -> None:
+    """A yes that was lost with a restored database: what WeChat did counts, and a person looks."""
+    first = await shop.operator()
+    await policy(first, refundApprovalAboveFen=1000)
+    order = await bought(shop)
+    number = (await ask(first, order.no, amountFen=order.total_fen)).json()["refund"]["no"]
+    await shop.worker.gateway.refund(
+        out_refund_no=number,
+        out_trade_no=order.out_trade_no,
+        amount_fen=order.total_fen,
+        total_fen=order.total_fen,
+        reason="x",
+    )
+    await heard(shop)
+    assert (await order.seen())["state"] == "refunded"
+    (case,) = (await first.get("/payment-exceptions", openOnly="true")).json()["items"]
+    assert (case["kind"], case["reference"]) == ("refund_unapproved", number)
