@@ -39,7 +39,9 @@ from payments.payouts.sharing_models import PartState, ReturnState, Share, Share
 
 Req = Request[Any, Any, Any]
 Cause = Annotated[str, Meta(pattern=r"^[0-9A-Za-z:_-]{1,64}$(?!\n)", description="Why, and which: never done twice")]
-PathPlace = Annotated[int, PathParameter(ge=1, le=50, schema_extra={"minimum": 1}, description="The part's place")]
+PathPlace = Annotated[
+    str, PathParameter(pattern=r"^([1-9]|[1-4][0-9]|50)$(?!\n)", description="The part's place, 1 to 50")
+]
 Money = Annotated[int, Meta(ge=1, le=1_000_000_000, description="Money in fen (1/100 yuan)")]
 
 
@@ -198,7 +200,7 @@ async def list_shares(no: PathNo, db: NamedDependency[Database]) -> list[ShareRo
 
 
 @post(
-    "/shares/{no:str}/parts/{n:int}/returns",
+    "/shares/{no:str}/parts/{n:str}/returns",
     operation_id="returnShare",
     summary="Have part of a share come back",
     guards=[requires("payouts.create")],
@@ -222,7 +224,7 @@ async def return_share(
         async def work() -> ReturnRow:
             _, share = await sharing.get(session, no)
             back = await returning.request(
-                session, share, n, data.amount_fen, description=data.description, by=by, at=now
+                session, share, int(n), data.amount_fen, description=data.description, by=by, at=now
             )
             facts = {"out_return_no": back.out_return_no, "amount_fen": back.amount_fen}
             await audit.record(session, at=now, actor=by, action="share.return", subject=("share", no), facts=facts)
