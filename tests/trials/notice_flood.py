@@ -92,6 +92,10 @@ class WeChat:
         }
 
 
+_UNPAID = 15
+"""Orders of one buyer: the shop lets nobody have more than twenty unpaid."""
+
+
 def forged(headers: dict[str, str], number: int) -> dict[str, str]:
     """A stranger's: half with a serial that nobody knows, half with the right one and a signature that does not fit."""
     if number % 2:
@@ -105,7 +109,7 @@ async def sell(http: httpx.AsyncClient, world: World, orders: int) -> None:
     products = (await http.get("/api/v1/products")).json()["items"]
     product = (await http.get(f"/api/v1/products/{products[0]['id']}")).json()
     sku = product["skus"][0]["id"]
-    buyers = [await _buyer(http, world) for _ in range(20)]
+    buyers = [await _buyer(http, world) for _ in range(orders // _UNPAID + 1)]
 
     async def one(number: int) -> None:
         async with gate:
