@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from box import Box
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
 
@@ -31,6 +32,15 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Debian's chromium and chromium-driver are not installed"),
 ]
+
+
+@pytest.fixture(scope="module")
+def started_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """A world of its own: the page lists the latest of everything, and other tests buy a great deal."""
+    made = Box(tmp_path_factory.mktemp("phone") / "data")
+    yield made
+    made.stop()
+    made.http.close()
 
 
 @pytest.fixture(scope="module")
