@@ -13,7 +13,7 @@ from wechat import answers
 from wechat.answers import Refusal, WeChatUnavailable
 
 _ABOUT = "Mini Program"
-_TODO = {
+_REMEDIES = {
     40013: "WECHAT_APP_ID is unknown: copy the AppID from mp.weixin.qq.com (development settings).",
     40125: "WECHAT_APP_SECRET is not this Mini Program's: reset it in mp.weixin.qq.com and set it here.",
     41004: "WECHAT_APP_SECRET is missing: set it.",
@@ -43,6 +43,6 @@ async def look(account: WeChatSettings) -> Finding:
     if isinstance(answer, Refusal):
         if answer.errcode in answers.RATE_LIMITED or answer.errcode == answers.SYSTEM_ERROR:
             return warning(_ABOUT, f"errcode {answer.errcode}", "WeChat is busy: look again in a minute.")
-        todo = _TODO.get(answer.errcode, "Look the errcode up in WeChat's documentation.")
+        todo = _REMEDIES.get(answer.errcode, "Look the errcode up in WeChat's documentation.")
         return wrong(_ABOUT, f"no access token: errcode {answer.errcode}", todo)
     return ok(_ABOUT, f"{account.app_id} and its secret fit: an access token is given")

@@ -37,12 +37,6 @@ def parts(world: World, combine_out_trade_no: str) -> list[sqlite3.Row]:
     return [order for order in found if order is not None]
 
 
-def combination_of(world: World, out_trade_no: str) -> str | None:
-    """The combination that a sub-order belongs to; ordinary orders belong to none."""
-    row = world.db.row("SELECT combine_out_trade_no FROM combined_orders WHERE out_trade_no = ?", out_trade_no)
-    return str(row["combine_out_trade_no"]) if row else None
-
-
 def look_up(world: World, combine_out_trade_no: str) -> dict[str, Any]:
     """``GET /v3/combine-transactions/out-trade-no/{combine_out_trade_no}``."""
     combination = find(world, combine_out_trade_no)
