@@ -1,23 +1,22 @@
 """What the Mini Program calls: categories, lists, a product's page, pictures. Public, and the same for everyone."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
-from litestar import MediaType, Request, Response, Router, get
+from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import File
 
-from catalog import categories, detail, listing, media
+from catalog import listing, media
 from catalog.detail import ProductNotFound
+from catalog.pages import Pages
 from catalog.schemas import CategoryTree, ProductDetail, ProductItem, SearchWords, Sort
-from kit.database import Database
 from kit.errors import InvalidInput
 from kit.fields import Fen, Id, as_id
 from kit.paging import Page
+from kit.web import shelf
 from kit.web.declared import declared
 from kit.web.parameters import PathId, QueryCursor, QueryLimit, bounded
 
@@ -25,20 +24,6 @@ Req = Request[Any, Any, Any]
 QueryWords = Annotated[str | None, bounded(QueryParameter, SearchWords, description="All words must be found")]
 
 _UNCHANGED = {304: ResponseSpec(None, description="Nothing changed since the `ETag` that `If-None-Match` names")}
-# Asked again each time, and answered 304 while nothing changed: stock and prices are never stale.
-_ASK_AGAIN = "public, no-cache"
-_A_MINUTE = "public, max-age=60"
-
-
-def _answer(request: Req, body: Any, cache: str) -> Response[Any]:
-    """The body, or 304 when the client holds these very bytes."""
-    content = msgspec.json.encode(body)
-    tag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
-    headers = {"etag": tag, "cache-control": cache}
-    held = (request.headers.get("if-none-match") or "").replace("W/", "").split(",")
-    if tag in (one.strip() for one in held) or held == ["*"]:
-        return Response(None, status_code=304, headers=headers)
-    return Response(content, media_type=MediaType.JSON, headers=headers)
 
 
 @get(
@@ -48,10 +33,8 @@ def _answer(request: Req, body: Any, cache: str) -> Response[Any]:
     tags=["catalog"],
     responses=declared() | _UNCHANGED,
 )
-async def list_categories(request: Req, db: NamedDependency[Database]) -> Response[CategoryTree]:
-    async with db.begin() as session:
-        found = await categories.tree(session)
-    return _answer(request, found, _A_MINUTE)
+async def list_categories(request: Req, pages: NamedDependency[Pages]) -> Response[CategoryTree]:
+    return shelf.response(request, await pages.categories(shelf.key_of(request.scope)))
 
 
 @get(
@@ -63,7 +46,7 @@ async def list_categories(request: Req, db: NamedDependency[Database]) -> Respon
 )
 async def list_products(
     request: Req,
-    db: NamedDependency[Database],
+    pages: NamedDependency[Pages],
     q: QueryWords = None,
     category_id: Annotated[str | None, bounded(QueryParameter, Id, "categoryId", "And all below it")] = None,
     sort: FromQuery[Sort] = "default",
@@ -83,9 +66,7 @@ async def list_products(
         cursor=cursor,
         limit=limit,
     )
-    async with db.begin() as session:
-        found = await listing.list_products(session, wish)
-    return _answer(request, found, _ASK_AGAIN)
+    return shelf.response(request, await pages.products(shelf.key_of(request.scope), wish))
 
 
 @get(
@@ -95,10 +76,8 @@ async def list_products(
     tags=["catalog"],
     responses=declared(InvalidInput, ProductNotFound) | _UNCHANGED,
 )
-async def get_product(request: Req, db: NamedDependency[Database], product_id: PathId) -> Response[ProductDetail]:
-    async with db.begin() as session:
-        found = await detail.get_product(session, as_id(product_id))
-    return _answer(request, found, _ASK_AGAIN)
+async def get_product(request: Req, pages: NamedDependency[Pages], product_id: PathId) -> Response[ProductDetail]:
+    return shelf.response(request, await pages.product(shelf.key_of(request.scope), as_id(product_id)))
 
 
 def media_router(folder: Path) -> Router:

@@ -1,12 +1,16 @@
-"""A product's page, in one statement: a SKU and its product are always of the same moment."""
+"""Products' pages, in one statement: a SKU and its product are always of the same moment."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, bindparam, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import BigInteger
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from catalog.models import DEFAULT_LOCATION
-from catalog.schemas import ProductDetail, SkuDetail, Spec
+from catalog.schemas import ProductDetail
 from kit.errors import NotFound
+from kit.statement import Statement
 
 
 class ProductNotFound(NotFound):
@@ -15,44 +19,59 @@ class ProductNotFound(NotFound):
     zh = "商品不存在或已下架"
 
 
-_PRODUCT = text(
+_PRODUCTS = Statement(
     """
-    SELECT p.id::text, p.category_id::text, p.title, p.subtitle, p.images, p.detail_images, p.description, p.tags,
-           p.min_price_fen, p.max_price_fen, p.list_price_fen, p.sold, p.specs::text AS specs,
-           (SELECT json_agg(json_build_object(
-                'id', k.id::text, 'priceFen', k.price_fen, 'listPriceFen', k.list_price_fen, 'image', k.image,
-                'weightG', k.weight_g, 'options', k.options, 'stock', coalesce(s.available, 0)
-            ) ORDER BY k.position, k.id)::text
-            FROM sku k LEFT JOIN stock s ON s.sku_id = k.id AND s.location_id = :location
-            WHERE k.product_id = p.id AND k.enabled) AS skus
-    FROM product p WHERE p.id = :product AND p.status = 'on_sale'
-    """
-).bindparams(bindparam("product", type_=BigInteger), bindparam("location", type_=BigInteger))
+    SELECT p.id, p.category_id, p.title, p.subtitle, p.images, p.detail_images, p.description, p.tags,
+           p.min_price_fen, p.max_price_fen, p.list_price_fen, p.sold, p.specs, s.skus, s.ids, s.stock
+    FROM product p CROSS JOIN LATERAL (
+        SELECT json_agg(x)::text AS skus, array_agg(x.id::bigint) AS ids, sum(x.stock)::bigint AS stock
+        FROM (
+            SELECT k.id::text AS id, k.price_fen AS "priceFen", k.list_price_fen AS "listPriceFen", k.image AS image,
+                k.weight_g AS "weightG", k.options AS options, coalesce(t.available, 0) AS stock
+            FROM sku k LEFT JOIN stock t ON t.sku_id = k.id AND t.location_id = :location
+            WHERE k.product_id = p.id AND k.enabled ORDER BY k.position, k.id
+        ) x
+    ) s
+    WHERE p.id = ANY(:products) AND p.status = 'on_sale'
+    """,
+    products=ARRAY(BigInteger),
+)
+"""A SKU's names and their order are those of `SkuDetail`."""
 
-_skus = msgspec.json.Decoder(list[SkuDetail])
-_specs = msgspec.json.Decoder(list[Spec])
+
+class Found(msgspec.Struct, frozen=True):
+    """A product with its enabled SKUs, in the order in which they are shown."""
+
+    shown: ProductDetail
+    skus: list[int]
 
 
-async def get_product(session: AsyncSession, product_id: int, *, location: int = DEFAULT_LOCATION) -> ProductDetail:
-    """What a buyer may see of it. Raises `ProductNotFound`, also for one that is not on sale."""
-    row = (await session.execute(_PRODUCT, {"product": product_id, "location": location})).one_or_none()
-    if row is None:
-        raise ProductNotFound
-    skus = _skus.decode(row.skus or "[]")
+async def read(connection: Any, product_ids: Sequence[int]) -> dict[int, Found]:
+    """What a buyer may see of those that are on sale."""
+    rows = await _PRODUCTS.fetch(connection, products=list(product_ids), location=DEFAULT_LOCATION)
+    return {row["id"]: Found(_detail(row), row["ids"] or []) for row in rows}
+
+
+def _detail(row: Any) -> ProductDetail:
     return ProductDetail(
-        id=row.id,
-        category_id=row.category_id,
-        title=row.title,
-        subtitle=row.subtitle,
-        images=row.images,
-        detail_images=row.detail_images,
-        description=row.description,
-        tags=row.tags,
-        price_fen=row.min_price_fen,
-        max_price_fen=row.max_price_fen,
-        list_price_fen=row.list_price_fen,
-        sold=row.sold,
-        stock=sum(sku.stock for sku in skus),
-        specs=_specs.decode(row.specs),
-        skus=skus,
+        id=str(row["id"]),
+        category_id=str(row["category_id"]),
+        title=row["title"],
+        subtitle=row["subtitle"],
+        images=_as_written(row["images"]),
+        detail_images=_as_written(row["detail_images"]),
+        description=row["description"],
+        tags=_as_written(row["tags"]),
+        price_fen=row["min_price_fen"],
+        max_price_fen=row["max_price_fen"],
+        list_price_fen=row["list_price_fen"],
+        sold=row["sold"],
+        stock=row["stock"] or 0,
+        specs=_as_written(row["specs"]),
+        skus=_as_written(row["skus"] or "[]"),
     )
+
+
+def _as_written(column: str) -> Any:
+    """JSON from the database goes out as it came: it was checked when it was written."""
+    return msgspec.Raw(column.encode())

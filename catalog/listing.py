@@ -1,20 +1,21 @@
 """The list of what is on sale: filter, search, sort, one page by keyset, in one statement.
 
-The page is cut first, on keys alone; what its few products look like and have in stock is looked up after.
+The page is cut first, on keys alone; what its few products look like is looked up after. How much there is of each
+is read with every answer (`catalog.pages`), not here.
 """
 
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Text, TextClause, bindparam, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Text
 
 from catalog import search
 from catalog.models import DEFAULT_LOCATION
 from catalog.schemas import ProductItem, Sort
 from kit.errors import invalid
 from kit.paging import Page, decode_cursor, encode_cursor
+from kit.statement import Statement
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,11 +52,9 @@ _FILTERS = {
     " WHERE k.product_id = p.id AND k.enabled AND s.available > 0)",
 }
 
-_TYPES: dict[str, Any] = {"words": Text, "titled": Text}
-
 
 @lru_cache(maxsize=256)
-def _statement(sort: str, filters: tuple[str, ...], after: bool) -> TextClause:
+def _statement(sort: str, filters: tuple[str, ...], after: bool) -> Statement:
     """One of a few dozen fixed statements; nothing that a client sends becomes part of their text."""
     keys, grows = _SORTS[sort]
     where = ["p.status = 'on_sale'", *(_FILTERS[name] for name in filters)]
@@ -66,25 +65,21 @@ def _statement(sort: str, filters: tuple[str, ...], after: bool) -> TextClause:
     chosen = ", ".join(f"{key} AS k{i}" for i, key in enumerate(keys))
     order = ", ".join(f"{key} {way}" for key in keys)
     again = ", ".join(f"page.k{i} {way}" for i in range(len(keys)))
-    statement = text(
+    return Statement(
         f"""
-        SELECT p.id::text, p.title, p.subtitle, coalesce(p.images ->> 0, ''), p.min_price_fen, p.max_price_fen,
-               p.list_price_fen, p.tags, p.sold, held.stock::bigint, held.sku_id::text,
-               ARRAY[{", ".join(f"page.k{i}" for i in range(len(keys)))}]
+        SELECT p.id, p.title, p.subtitle, coalesce(p.images ->> 0, '') AS image, p.min_price_fen, p.max_price_fen,
+               p.list_price_fen, p.tags, p.sold,
+               ARRAY(SELECT k.id FROM sku k WHERE k.product_id = p.id AND k.enabled ORDER BY k.id) AS skus,
+               ARRAY[{", ".join(f"page.k{i}" for i in range(len(keys)))}]::bigint[] AS keys
         FROM (
             SELECT p.id, {chosen} FROM product p WHERE {" AND ".join(where)} ORDER BY {order} LIMIT :fetch
         ) page
         JOIN product p ON p.id = page.id
-        CROSS JOIN LATERAL (
-            SELECT coalesce(sum(s.available), 0) AS stock, CASE count(*) WHEN 1 THEN min(k.id) END AS sku_id
-            FROM sku k LEFT JOIN stock s ON s.sku_id = k.id AND s.location_id = :location
-            WHERE k.product_id = p.id AND k.enabled
-        ) held
         ORDER BY {again}
-        """  # noqa: S608  (only our own constants above)
+        """,  # noqa: S608  (only our own constants above)
+        words=Text,
+        titled=Text,
     )
-    named = {*statement._bindparams}  # noqa: SLF001  (the only way to ask which parameters the text names)
-    return statement.bindparams(*(bindparam(name, type_=_TYPES.get(name, BigInteger)) for name in named))
 
 
 def _filters(wish: Wish) -> dict[str, Any]:
@@ -104,15 +99,22 @@ def _after(cursor: str, sort: str) -> dict[str, int]:
     return {f"key{i}": key for i, key in enumerate(keys[1:])}
 
 
-async def list_products(session: AsyncSession, wish: Wish, *, location: int = DEFAULT_LOCATION) -> Page[ProductItem]:
-    """One page. Raises `InvalidInput` for a cursor of another list or sort."""
+class Listed(msgspec.Struct, frozen=True):
+    """A page, and the enabled SKUs of each of its products: their stock is what the items' `stock` has to say."""
+
+    page: Page[ProductItem]
+    skus: list[tuple[int, ...]]
+
+
+async def read(connection: Any, wish: Wish, *, location: int = DEFAULT_LOCATION) -> Listed:
+    """One page, `stock` 0 everywhere. Raises `InvalidInput` for a cursor of another list or sort."""
     sort: str = wish.sort
     filters = _filters(wish)
     given: dict[str, Any] = {"location": location, "fetch": wish.limit + 1}
     if wish.words is not None and wish.words.strip():
         found = search.queries(wish.words)
         if found is None:
-            return Page([], None)
+            return Listed(Page([], None), [])
         filters["words"], titled = found
         if sort == "default":
             sort = "match"
@@ -120,7 +122,25 @@ async def list_products(session: AsyncSession, wish: Wish, *, location: int = DE
     if wish.cursor is not None:
         given |= _after(wish.cursor, sort)
     statement = _statement(sort, tuple(filters), wish.cursor is not None)
-    rows = (await session.execute(statement, given | filters)).all()
-    items = [ProductItem(*row[:-1]) for row in rows[: wish.limit]]
+    rows = await statement.fetch(connection, **given, **filters)
+    shown = rows[: wish.limit]
     more = len(rows) > wish.limit
-    return Page(items, encode_cursor(sort, *rows[wish.limit - 1][-1]) if more else None)
+    page = Page([_item(row) for row in shown], encode_cursor(sort, *shown[-1]["keys"]) if more else None)
+    return Listed(page, [tuple(row["skus"]) for row in shown])
+
+
+def _item(row: Any) -> ProductItem:
+    tags: Any = msgspec.Raw(row["tags"].encode())  # goes out as it was written
+    return ProductItem(
+        id=str(row["id"]),
+        title=row["title"],
+        subtitle=row["subtitle"],
+        image=row["image"],
+        price_fen=row["min_price_fen"],
+        max_price_fen=row["max_price_fen"],
+        list_price_fen=row["list_price_fen"],
+        tags=tags,
+        sold=row["sold"],
+        stock=0,
+        sku_id=str(row["skus"][0]) if len(row["skus"]) == 1 else None,
+    )

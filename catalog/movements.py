@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.database import Instant
+from kit.statement import Statement
 
 
 class Want(msgspec.Struct, frozen=True):
@@ -61,6 +62,53 @@ _MOVE = text(
     SELECT sku_id, quantity, available FROM short
     """
 ).bindparams(*PARAMETERS, *(bindparam(name, type_=BigInteger) for name in "ars"))
+
+
+# The same lock, check and update as `_MOVE`, for many orders in one statement of somebody else's: `short` is empty
+# exactly when all has moved. Each part is a SKU of an order; the parts of one SKU are moved together.
+RESERVE = """
+    part AS MATERIALIZED (
+        SELECT * FROM unnest(:part_skus, :part_quantities, :part_refs, :part_actors, :part_ats)
+            AS p (sku_id, quantity, ref, actor, at)
+    ), wish AS MATERIALIZED (
+        SELECT sku_id, sum(quantity)::bigint AS quantity FROM part GROUP BY sku_id
+    ), held AS MATERIALIZED (
+        SELECT sku_id, available FROM stock WHERE location_id = :location AND sku_id = ANY(:part_skus)
+        ORDER BY sku_id FOR NO KEY UPDATE
+    ), short AS MATERIALIZED (
+        SELECT w.sku_id FROM wish w LEFT JOIN held h USING (sku_id) WHERE coalesce(h.available, 0) < w.quantity
+    ), moved AS (
+        UPDATE stock s SET available = s.available - w.quantity, reserved = s.reserved + w.quantity
+        FROM wish w WHERE s.sku_id = w.sku_id AND s.location_id = :location AND NOT EXISTS (SELECT FROM short)
+    ), logged AS (
+        INSERT INTO stock_move (sku_id, location_id, delta_available, delta_reserved, delta_sold, reason, ref, actor, at)
+        SELECT sku_id, :location, -quantity, quantity, 0, 'reserve', ref, actor, at
+        FROM part WHERE NOT EXISTS (SELECT FROM short)
+    )"""
+
+# What was reserved is sold, for many orders: `part` (SKU, quantity, ref) is there already. `sold` has each SKU once.
+SELL = """
+    wish AS MATERIALIZED (
+        SELECT sku_id, sum(quantity)::bigint AS quantity FROM part GROUP BY sku_id
+    ), held AS MATERIALIZED (
+        SELECT sku_id FROM stock WHERE location_id = :location AND sku_id = ANY(ARRAY(SELECT sku_id FROM wish))
+        ORDER BY sku_id FOR NO KEY UPDATE
+    ), sold AS (
+        UPDATE stock s SET reserved = s.reserved - w.quantity, sold = s.sold + w.quantity
+        FROM wish w JOIN held USING (sku_id) WHERE s.sku_id = w.sku_id AND s.location_id = :location
+        RETURNING s.sku_id
+    ), logged AS (
+        INSERT INTO stock_move (sku_id, location_id, delta_available, delta_reserved, delta_sold, reason, ref, actor, at)
+        SELECT sku_id, :location, 0, -quantity, quantity, 'sell', ref, :actor, :at FROM part
+    )"""
+
+LOCK = Statement(
+    """
+    SELECT sku_id, available FROM stock WHERE location_id = :location AND sku_id = ANY(:skus)
+    ORDER BY sku_id FOR NO KEY UPDATE
+    """,
+    skus=ARRAY(BigInteger),
+)
 
 
 def summed(wants: Sequence[Want]) -> dict[int, int]:

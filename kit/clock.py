@@ -5,24 +5,25 @@ Signatures never use it: they carry wall-clock time (`time.time()`), since WeCha
 
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 
-@runtime_checkable  # Litestar checks what it injects
-class Clock(Protocol):
+class Clock(ABC):
+    """Whoever tells the time. A class and no protocol: Litestar checks what it injects, with each request."""
+
+    @abstractmethod
     def now(self) -> datetime:
         """The present moment, aware, UTC."""
-        ...
 
 
-class SystemClock:
+class SystemClock(Clock):
     def now(self) -> datetime:
         return datetime.now(UTC)
 
 
-class ManualClock:
+class ManualClock(Clock):
     """Stands still until moved: for tests."""
 
     def __init__(self, start: datetime | None = None) -> None:
@@ -35,7 +36,7 @@ class ManualClock:
         self._now += delta
 
 
-class FollowedClock:
+class FollowedClock(Clock):
     """Wall-clock time plus the offset in seconds that another program keeps in a small text file.
 
     A missing or unreadable file means no offset. The file is read at most every 200 ms.

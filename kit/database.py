@@ -5,33 +5,40 @@ the asyncpg connection underneath before that would survive a rollback. And the 
 every client of the outside world, which refuses to speak while one is open (`assert_outside`).
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+import asyncpg
 import msgspec
-from sqlalchemy import BigInteger, DateTime, MetaData, Text
-from sqlalchemy.engine import make_url
+from sqlalchemy import BigInteger, DateTime, MetaData, Text, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from kit import hosts
+from kit.bare import BarePool
 from kit.errors import Unavailable
+from kit.pooled import AT_START, pooled
 
 _open: ContextVar[bool] = ContextVar("transaction_open", default=False)
 
 _SERVER_SETTINGS = {
     "timezone": "UTC",
     "jit": "off",
-    "statement_timeout": "5000",
+    "statement_timeout": "4000",
     "lock_timeout": "2000",
     "idle_in_transaction_session_timeout": "10000",
 }
-_COMMAND_TIMEOUT_S = 6.0  # a little above statement_timeout, so that the server gets to say why
+_COMMAND_TIMEOUT_S = 4.5  # a little above statement_timeout, so that the server gets to say why; WeChat waits 5 s
 _ACQUIRE_TIMEOUT_S = 2.0
+_QUEUE_TIMEOUT_S = 2.5
+"""Then it is one of `pool_size`'s turn, and it may have to be opened first: 4.5 s together."""
 
 
 Instant = DateTime(timezone=True)
@@ -68,9 +75,25 @@ def assert_outside() -> None:
         raise InsideTransaction
 
 
-def _sqlalchemy_url(url: str) -> str:
-    parsed = make_url(url)
-    return parsed.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+@contextmanager
+def _inside(*away: type[Exception]) -> Iterator[None]:
+    """The caller counts as inside a transaction; what may work in a moment, and `away`, is `DatabaseUnavailable`."""
+    assert_outside()
+    token = _open.set(True)
+    try:
+        yield
+    except (TimeoutError, asyncpg.InternalClientError, *away) as error:  # the first: asyncpg's command_timeout
+        raise DatabaseUnavailable from error
+    except DBAPIError as error:
+        if error.connection_invalidated or _is_passing(error):
+            raise DatabaseUnavailable from error
+        raise
+    except asyncpg.PostgresError as error:
+        if is_passing(error.sqlstate):
+            raise DatabaseUnavailable from error
+        raise
+    finally:
+        _open.reset(token)
 
 
 def _encode(value: Any) -> str:
@@ -78,28 +101,31 @@ def _encode(value: Any) -> str:
 
 
 class Database:
-    """Hands out transactions. `pooler="transaction"` prepares no statements (pgbouncer in transaction mode)."""
+    """Hands out transactions. Nothing here outlives a failover: `url` may name several hosts (`kit.hosts`).
 
-    def __init__(self, url: str, *, pool_size: int = 8, pooler: str | None = None, name: str = "shop") -> None:
-        connect_args: dict[str, Any] = {
-            "timeout": _ACQUIRE_TIMEOUT_S,
-            "command_timeout": _COMMAND_TIMEOUT_S,
-            "server_settings": {"application_name": name, **_SERVER_SETTINGS},
-        }
-        if pooler == "transaction":
-            connect_args |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
-        self.engine = create_async_engine(
-            _sqlalchemy_url(url),
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=_ACQUIRE_TIMEOUT_S * 2,
-            pool_pre_ping=False,
-            pool_use_lifo=True,
-            hide_parameters=True,
-            json_serializer=_encode,
-            json_deserializer=msgspec.json.decode,
-            connect_args=connect_args,
+    `pooler="transaction"`: `url` leads to PgBouncer in that mode (`kit.pooled`).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 8,
+        bare_size: int = 4,
+        pooler: str | None = None,
+        name: str = "shop",
+        read_only: bool = False,
+    ) -> None:
+        settings = {"application_name": name, **_SERVER_SETTINGS}
+        if read_only:
+            settings["default_transaction_read_only"] = "on"
+        self._bare = BarePool(
+            url,
+            size=bare_size,
+            acquire_timeout_s=_ACQUIRE_TIMEOUT_S,
+            connect=_arguments({**settings, "plan_cache_mode": "force_generic_plan"}, pooler),
         )
+        self.engine = _engine(url, _arguments(settings, pooler), pool_size)
         self._pool_size = pool_size
         self._dead = self.engine.dialect.loaded_dbapi.Error
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
@@ -110,20 +136,38 @@ class Database:
 
         Raises `DatabaseUnavailable` when no connection can be had or the server went away.
         """
-        assert_outside()
-        token = _open.set(True)
-        try:
-            async with await self._begun() as session:
+        with _inside():
+            session = await self._begun()
+            try:
                 yield session
                 await session.commit()
-        except TimeoutError as error:  # asyncpg's command_timeout
-            raise DatabaseUnavailable from error
-        except DBAPIError as error:
-            if error.connection_invalidated or _is_passing(error):
-                raise DatabaseUnavailable from error
-            raise
-        finally:
-            _open.reset(token)
+            except BaseException as error:
+                await _give_up(session, useless=isinstance(error, asyncpg.ReadOnlySQLTransactionError))
+                raise
+            await session.close()
+
+    @asynccontextmanager
+    async def bare(self) -> AsyncIterator[Any]:
+        """An asyncpg connection for a measured path: each statement commits by itself.
+
+        The caller counts as inside a transaction while it holds one. Raises `DatabaseUnavailable`; a broken constraint
+        comes as asyncpg's own error.
+        """
+        with _inside(OSError, asyncpg.InterfaceError):  # a caller does nothing else meanwhile
+            async with self._bare.take() as connection:
+                yield connection
+
+    def reading(self, *, as_of: float) -> AbstractAsyncContextManager[Any]:
+        """Like `bare`, for reads that need to know only what was committed before `as_of` (`time.monotonic`).
+
+        Never for what the caller has just written, nor for what decides about money or stock. Here there is nothing
+        but the primary; see `kit.replica`.
+        """
+        return self.bare()
+
+    def looking(self, *, as_of: float) -> AbstractAsyncContextManager[AsyncSession]:
+        """Like `begin`, for the same reads."""
+        return self.begin()
 
     async def _begun(self) -> AsyncSession:
         """A session after its BEGIN. An OSError here is the database's; one in the caller's body is the caller's own.
@@ -149,7 +193,61 @@ class Database:
         raise DatabaseUnavailable
 
     async def close(self) -> None:
+        await self._bare.close()
         await self.engine.dispose()
+
+
+def _arguments(settings: dict[str, str], pooler: str | None) -> dict[str, Any]:
+    """What every connection is opened with."""
+    arguments: dict[str, Any] = {"timeout": _ACQUIRE_TIMEOUT_S, "command_timeout": _COMMAND_TIMEOUT_S}
+    if pooler != "transaction":
+        return arguments | {"server_settings": settings, "connection_class": hosts.Watched}
+    at_start = {name: value for name, value in settings.items() if name in AT_START}
+    return arguments | {
+        "server_settings": at_start,
+        "connection_class": pooled(settings),
+        "statement_cache_size": 0,
+    }
+
+
+def _engine(url: str, arguments: dict[str, Any], pool_size: int) -> AsyncEngine:
+    connect_args: dict[str, Any] = {"async_creator_fn": partial(hosts.connect, url, **arguments)}
+    if arguments.get("statement_cache_size") == 0:
+        connect_args["prepared_statement_cache_size"] = 0  # SQLAlchemy has a cache of its own
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=_QUEUE_TIMEOUT_S,
+        pool_pre_ping=False,
+        pool_use_lifo=True,
+        hide_parameters=True,
+        json_serializer=_encode,
+        json_deserializer=msgspec.json.decode,
+        connect_args=connect_args,
+    )
+    event.listen(engine.sync_engine, "handle_error", _drop_useless)
+    return engine
+
+
+def _drop_useless(context: ExceptionContext) -> None:
+    """A server that takes no writes is no primary (any more): its connections, all of them, are as good as broken.
+
+    So is one to which the server has just said farewell, unasked: asyncpg calls that an error of its own.
+    """
+    error = context.original_exception
+    if getattr(error, "sqlstate", None) == READ_ONLY or isinstance(error.__cause__, asyncpg.InternalClientError):
+        context.is_disconnect = True
+
+
+async def _give_up(session: AsyncSession, *, useless: bool) -> None:
+    """Roll back. A connection that is gone, or `useless`, has nothing to roll back: what went wrong before is the news."""
+    try:
+        if useless:  # the connection underneath: this server takes no writes
+            await (await session.connection()).invalidate()
+        await session.close()
+    except (DBAPIError, asyncpg.InterfaceError, OSError):
+        await session.invalidate()
 
 
 async def _really_begin(session: AsyncSession) -> None:
@@ -165,8 +263,12 @@ async def raw(session: AsyncSession) -> Any:
     return connection.driver_connection
 
 
+READ_ONLY = "25006"
+"""read_only_sql_transaction: this server is a standby, or has been told to take no writes."""
+
 _PASSING = frozenset(
     {
+        READ_ONLY,
         "40001",  # serialization_failure
         "40P01",  # deadlock_detected
         "55P03",  # lock_not_available
@@ -180,10 +282,14 @@ _PASSING = frozenset(
 )
 
 
+def is_passing(sqlstate: str | None) -> bool:
+    """Whether the same may work in a moment: the server restarts, is too busy, or two stood in each other's way."""
+    return sqlstate is not None and (sqlstate in _PASSING or sqlstate.startswith("08"))
+
+
 def _is_passing(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None) or ""
     cause = getattr(error.orig, "__cause__", None)
-    return state in _PASSING or state.startswith("08") or isinstance(cause, OSError | TimeoutError)
+    return is_passing(getattr(error.orig, "sqlstate", None)) or isinstance(cause, OSError | TimeoutError)
 
 
 def constraint_of(error: DBAPIError) -> str | None:

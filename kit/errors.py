@@ -24,7 +24,7 @@ class Problem(Exception):
 
     status: ClassVar[int] = 500
     zh: ClassVar[str] = "服务器出错了，请稍后再试"
-    retry_after_s: ClassVar[int | None] = None
+    retry_after_s: int | None = None
 
     def __init__(self, **facts: Any) -> None:
         super().__init__(self.code())

@@ -11,10 +11,10 @@ from msgspec import Meta
 PLAIN = r"^[^\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$(?!\n)"
 _FULL = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$"
 _ID = r"^[1-9][0-9]{0,15}$(?!\n)"
-_NO = r"^[0-9A-Za-z]{6,32}$(?!\n)"
+NO = r"^[0-9A-Za-z]{6,32}$(?!\n)"
 
 Id = Annotated[str, Meta(pattern=_ID, description="A decimal id below 2^53, as a string")]
-No = Annotated[str, Meta(pattern=_NO, description="A number of ours: [0-9A-Za-z], 6 to 32 characters")]
+No = Annotated[str, Meta(pattern=NO, description="A number of ours: [0-9A-Za-z], 6 to 32 characters")]
 Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=PLAIN)]
 Line = Annotated[str, Meta(min_length=1, max_length=200, pattern=PLAIN)]
 OptionalLine = Annotated[str, Meta(max_length=200, pattern=PLAIN)]

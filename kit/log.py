@@ -8,8 +8,10 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 import structlog
 
 _SECRET_KEYS = re.compile(
@@ -25,15 +27,34 @@ _PATTERNS = (
     (re.compile(r"\bo[A-Za-z0-9_-]{27}\b"), "(openid)"),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL), "(key)"),
 )
+_ANY_PATTERN = re.compile(
+    "|".join(f"(?:{pattern.pattern.replace('(?i)', '')})" for pattern, _ in _PATTERNS), re.IGNORECASE | re.DOTALL
+)
+"""Finds whatever one of them finds, and a little more: most values are seen to be harmless in one look."""
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEYS.search(key) is not None
+
+
+def _clean_text(value: str) -> str:
+    if _ANY_PATTERN.search(value):
+        for pattern, replacement in _PATTERNS:
+            value = pattern.sub(replacement, value)
+    return value
+
+
+_clean_word = lru_cache(maxsize=1024)(_clean_text)
+_WORDS = frozenset({"event", "level", "method", "operation", "problem", "outcome", "job"})
+"""Keys whose values are a few words that come again and again."""
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        for pattern, replacement in _PATTERNS:
-            value = pattern.sub(replacement, value)
-        return value
+        return _clean_text(value)
     if isinstance(value, dict):
-        return {k: "(cut)" if isinstance(k, str) and _SECRET_KEYS.search(k) else _clean(v) for k, v in value.items()}
+        return {k: "(cut)" if isinstance(k, str) and _is_secret(k) else _clean(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(v) for v in value]
     return value
@@ -41,9 +62,18 @@ def _clean(value: Any) -> Any:
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The structlog processor that masks secrets and personal values, last before rendering."""
-    for key, value in list(event.items()):
-        event[key] = "(cut)" if _SECRET_KEYS.search(key) and value is not None else _clean(value)
+    for key, value in event.items():  # values are replaced, no key comes or goes
+        if value is not None and _is_secret(key):
+            event[key] = "(cut)"
+        elif isinstance(value, str):
+            event[key] = _clean_word(value) if key in _WORDS else _clean_text(value)
+        elif not isinstance(value, int | float):
+            event[key] = _clean(value)
     return event
+
+
+def _line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
+    return msgspec.json.encode(event, enc_hook=repr)
 
 
 def configure(*, level: str = "info", readable: bool = False) -> None:
@@ -61,9 +91,11 @@ def configure(*, level: str = "info", readable: bool = False) -> None:
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*shared, renderer if readable else _line],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+        if readable
+        else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

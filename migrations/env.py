@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+from functools import partial
 
 from alembic import context
 from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import await_only
 
-from kit import jobs
+from kit import hosts, jobs
 from kit.database import Table
 from shop import schema
 
@@ -18,17 +19,29 @@ def _ours(_object: object, name: str | None, kind: str, _reflected: bool, _compa
 
 
 def _run(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=Table.metadata, include_object=_ours)
+    """Each revision in a transaction of its own, so that what one has locked is free before the next begins."""
+    _prepare(connection)
+    context.configure(
+        connection=connection, target_metadata=Table.metadata, include_object=_ours, transaction_per_migration=True
+    )
     with context.begin_transaction():
-        # Two `migrate` at once: one waits. A table in use: give up soon rather than block the shop behind us.
-        connection.execute(text("SELECT pg_advisory_xact_lock(7260126001)"))
-        connection.execute(text("SET LOCAL lock_timeout = '3s'"))
         context.run_migrations()
 
 
+def _prepare(connection: Connection) -> None:
+    # Two `migrate` at once: one waits, and asks anew each time: an index that is built concurrently would wait for a
+    # statement that waits for it.
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(7260126001)")):
+        connection.rollback()
+        await_only(asyncio.sleep(0.2))
+    # A table in use: give up soon rather than hold up the shop, which queues behind us and waits two seconds at most.
+    connection.execute(text("SET lock_timeout = '1s'"))
+    connection.commit()
+
+
 async def _alone() -> None:
-    url = make_url(os.environ["DATABASE_OWNER_URL"]).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(url)
+    connect = partial(hosts.connect, os.environ["DATABASE_OWNER_URL"])
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect)
     async with engine.connect() as connection:
         await connection.run_sync(_run)
         await connection.commit()

@@ -9,11 +9,13 @@ A charge, from the wish to the sheet
     client is kept with it. When no news comes, `asking.sweep` and `asking.ask` find out.
 
 A notification, from the wire to the order
-    `controllers.receive_pay_notice` takes the raw bytes → `wechatpay.notification.verify` (freshness, serial, signature)
-    and `wechatpay.keyring.open`, without the database → `notices.receive`: transaction 1 writes it down, transaction 2
-    (`notices.handle`) applies it → `settlement.settle` locks the payment, compares account, amount and currency, marks it
-    received → `Payee.paid` takes the money for the order, or declines, and then the refund and its case are written right
-    there → 204. If transaction 2 fails the answer is a 500; WeChat repeats, and the worker retries what is written down.
+    `controllers.receive_pay_notice` takes the raw bytes → `inbox.Inbox`: `wechatpay.notification.verify` (freshness,
+    serial, signature), without the database; transaction 1 writes it down, with those that came at the same moment →
+    transaction 2 (`bulk.settle`) settles those that are plain in every respect, and `Payee.paid_together` takes the money
+    for their orders. What is not plain is applied by itself, as everything else that brings news of money:
+    `notices.handle` → `settlement.settle` locks the payment, compares account, amount and currency, marks it received →
+    `Payee.paid` takes the money for the order, or declines, and then the refund and its case are written right there →
+    204. If transaction 2 fails the answer is a 500; WeChat repeats, and the worker retries what is written down.
 
 A refund, from the wish to the buyer
     `refunds.request` claims the amount on the payment, writes the intent and promises the job, in the caller's
@@ -22,5 +24,6 @@ A refund, from the wish to the buyer
 
 Context: nine well-known shops either keep money that arrives late or believe what they are told. Decision: every payment
 received is applied to exactly one payable, or has its refund written in the same transaction. Consequence: `settle` is
-the only way in, whoever brings the news. Alternative: a bus of events; it loses what fails half way.
+the only way in for whatever is not plain, whoever brings the news. Alternative: a bus of events; it loses what fails half
+way.
 """

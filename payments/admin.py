@@ -1,7 +1,8 @@
 """What staff see of money: attempts to be paid."""
 
+import time
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import get
@@ -14,6 +15,8 @@ from kit.web.actor import requires
 from kit.web.declared import STAFF, declared
 from kit.web.parameters import QueryCursor, QueryLimit, QueryNo
 from payments.models import Payment
+
+_LATELY_S: Final = 1.0
 
 
 class PaymentRow(msgspec.Struct, rename="camel"):
@@ -52,7 +55,8 @@ async def list_payments(
         statement = statement.where(Payment.payable == payable)
     if cursor:
         statement = statement.where(Payment.id < decode_cursor(cursor, (int,))[0])
-    async with db.begin() as session:
+    # A report, not what somebody acts on at once: it may be a moment old, and come from a standby.
+    async with db.looking(as_of=time.monotonic() - _LATELY_S) as session:
         found = page(list(await session.scalars(statement)), limit, lambda row: (row.id,))
     return Page([_payment(row) for row in found.items], found.next_cursor)
 

@@ -6,16 +6,13 @@ from typing import Any
 import msgspec
 from litestar import MediaType, Request, Response, post
 from litestar.di import NamedDependency
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
 
-from kit.clock import Clock
-from kit.database import Database
 from kit.errors import Problem
 from kit.web.problems import on_any, on_problem
-from kit.web.request import WrongContentType
-from payments import notices
-from payments.ports import Payee
-from payments.wechatpay.gateway import Gateway
+from kit.web.request import TooLarge, WrongContentType
+from payments.inbox import Inbox
 
 
 class Fail(msgspec.Struct):
@@ -27,6 +24,8 @@ class Fail(msgspec.Struct):
 
 def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Whatever went wrong: the status says so, WeChat repeats, and nobody is told why."""
+    if isinstance(error, RequestEntityTooLarge):
+        error = TooLarge()
     answer = on_problem(request, error) if isinstance(error, Problem) else on_any(request, error)
     answer.content = {"code": "FAIL", "message": (error if isinstance(error, Problem) else Problem()).sentence("zh")}
     answer.headers["content-type"] = "application/json"
@@ -38,7 +37,8 @@ def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     operation_id="receivePayNotice",
     summary="WeChat Pay's notifications of payments and refunds",
     status_code=204,
-    exception_handlers={Problem: _failed, Exception: _failed},
+    # Litestar's own refusal is named too: the application's handlers would take it before ours for any exception.
+    exception_handlers={Problem: _failed, RequestEntityTooLarge: _failed, Exception: _failed},
     responses={
         status: ResponseSpec(Fail, description=text, media_type=MediaType.JSON, generate_examples=False)
         for status, text in {
@@ -51,20 +51,13 @@ def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         }.items()
     },
 )
-async def receive_pay_notice(
-    request: Request[Any, Any, Any],
-    db: NamedDependency[Database],
-    gateway: NamedDependency[Gateway],
-    payee: NamedDependency[Payee],
-    clock: NamedDependency[Clock],
-) -> None:
+async def receive_pay_notice(request: Request[Any, Any, Any], inbox: NamedDependency[Inbox]) -> None:
     headers = _once(request)
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise WrongContentType  # WeChat Pay v2 speaks XML; we do not
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise WrongContentType  # what is signed are the bytes as they came: nothing is unpacked for a stranger
-    raw = await request.body()
-    await notices.receive(db, gateway.keyring, payee, clock, headers, raw, time.time())
+    await inbox.receive(headers, await request.body(), time.time())
 
 
 def _once(request: Request[Any, Any, Any]) -> dict[str, str]:

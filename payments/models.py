@@ -258,7 +258,10 @@ class Notice(Table):
     """What WeChat Pay told us, written down before it is handled. The body stays encrypted as it came."""
 
     __tablename__ = "notice"
-    __table_args__ = (Index("ix_notice_open", "retry_at", postgresql_where=text("handled_at IS NULL")),)
+    __table_args__ = (
+        Index("ix_notice_open", "retry_at", postgresql_where=text("handled_at IS NULL")),
+        Index(None, "handled_at", postgresql_where=text("handled_at IS NOT NULL")),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     """WeChat's event id, the same in every repeat."""

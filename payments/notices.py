@@ -1,16 +1,14 @@
-"""The inbox of what WeChat Pay tells us: verified, written down, then handled in a transaction of its own.
+"""What WeChat Pay tells us: verified and written down (`inbox`), then handled in a transaction of its own.
 
 If handling fails the notice is still there, the answer is 500, WeChat repeats, and our own sweep retries. That includes
 a notice that is genuine but does not open: our APIv3 key is wrong, and once it is mended nothing is lost.
 """
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 import structlog
 from sqlalchemy import delete, func, literal, select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -21,14 +19,13 @@ from payments import cases, combined, settlement
 from payments.dispatch import HANDLERS, PAYMENT, Contradictory
 from payments.models import Notice, PaymentException
 from payments.ports import Payee
-from payments.wechatpay import notification
 from payments.wechatpay.keyring import CannotOpen, Keyring
 from payments.wechatpay.notification import Envelope
 
 log = structlog.get_logger()
 
 KEEP = timedelta(days=90)
-_REST = timedelta(seconds=30)
+REST = timedelta(seconds=30)
 _DOUBLINGS = 7
 """A notice that cannot be handled is tried again after 30 s, 1 min, … then every 64 min, and is a case by then."""
 _ALARM_LOCK = 0x5EA1ED
@@ -43,35 +40,12 @@ class ApiV3KeyWrong(Problem):
     zh = "APIv3 密钥不正确"
 
 
-async def receive(
-    db: Database,
-    keyring: Keyring,
-    payee: Payee,
-    clock: Clock,
-    headers: Mapping[str, str],
-    raw: bytes,
-    wall_clock_s: float,
-) -> None:
-    """Take one notification. Returns only when it is stored and handled; then, and only then, answer 2xx.
-
-    Raises `NotGenuine` (401), `NotReadable` (400), `ApiV3KeyWrong` (500): it is stored, but cannot be handled yet.
-    """
-    envelope = notification.verify(headers, raw, keyring, wall_clock_s)
-    now = clock.now()
-    async with db.begin() as session:
-        statement = insert(Notice).values(
-            id=envelope.id,
-            event_type=envelope.event_type,
-            original_type=envelope.resource.original_type,
-            body=raw,
-            received_at=now,
-            retry_at=now + _REST,
-        )
-        await session.execute(statement.on_conflict_do_nothing())
+async def take(db: Database, keyring: Keyring, payee: Payee, envelope: Envelope, at: datetime) -> None:
+    """Handle a notice that is stored. Raises `ApiV3KeyWrong` (500): it cannot be, yet, and somebody is told."""
     try:
-        await _take(db, keyring, payee, envelope, now)
+        await _take(db, keyring, payee, envelope, at)
     except ApiV3KeyWrong:
-        await _alarm(db, envelope, now)
+        await _alarm(db, envelope, at)
         raise
 
 
@@ -83,7 +57,7 @@ async def _take(db: Database, keyring: Keyring, payee: Payee, envelope: Envelope
         raise ApiV3KeyWrong from error
     except ValueError:  # signed, and yet sealed in a way nobody knows: a repeat would not change it
         plain = None
-    parts = combined.parts(plain or b"") if _kind(envelope) == PAYMENT else []
+    parts = combined.parts(plain or b"") if kind_of(envelope) == PAYMENT else []
     for trade in parts:  # each in a transaction of its own: its goods are locked last
         async with db.begin() as session:
             await settlement.settle(session, payee, trade, at)
@@ -103,7 +77,7 @@ async def _alarm(db: Database, envelope: Envelope, at: datetime) -> None:
 
 def _failed(envelope: Envelope, error: str, at: datetime) -> ReturningUpdate[int]:
     """Count the failure, and rest longer; returns how many there were."""
-    rest = _REST * func.power(2, func.least(Notice.attempts, _DOUBLINGS))
+    rest = REST * func.power(2, func.least(Notice.attempts, _DOUBLINGS))
     statement = update(Notice).where(Notice.id == envelope.id, Notice.handled_at.is_(None))
     values = {"attempts": Notice.attempts + 1, "last_error": error, "retry_at": literal(at, Instant) + rest}
     return statement.values(values).returning(Notice.attempts)
@@ -135,7 +109,7 @@ async def _key_is_mended(session: AsyncSession, at: datetime) -> None:
 
 async def _dispatch(session: AsyncSession, payee: Payee, envelope: Envelope, plain: bytes | None, at: datetime) -> str:
     """Through the table of handlers; what none of them knows, or what contradicts itself, is a case for a person."""
-    kind = _kind(envelope)
+    kind = kind_of(envelope)
     facts = {"original_type": kind[0], "event_type": kind[1]}
     handler = HANDLERS.get(kind)
     if plain is None:
@@ -149,7 +123,8 @@ async def _dispatch(session: AsyncSession, payee: Payee, envelope: Envelope, pla
     return "strange_notice"
 
 
-def _kind(envelope: Envelope) -> tuple[str, str]:
+def kind_of(envelope: Envelope) -> tuple[str, str]:
+    """`original_type` and `event_type`."""
     return envelope.resource.original_type or envelope.event_type.partition(".")[0].lower(), envelope.event_type
 
 
@@ -173,6 +148,7 @@ async def retry(db: Database, keyring: Keyring, payee: Payee, clock: Clock, body
         raise
 
 
-async def expire(session: AsyncSession, now: datetime) -> None:
-    """Drop handled notices older than `KEEP`: they hold, encrypted, who paid."""
-    await session.execute(delete(Notice).where(Notice.handled_at < now - KEEP))
+async def expire(session: AsyncSession, now: datetime, limit: int = 10_000) -> None:
+    """Drop handled notices older than `KEEP`, so many at a time: they hold, encrypted, who paid."""
+    old = select(Notice.id).where(Notice.handled_at < now - KEEP).order_by(Notice.handled_at).limit(limit)
+    await session.execute(delete(Notice).where(Notice.id.in_(old)))

@@ -4,8 +4,9 @@
 that settles the money: what they write and what we write is there together or not at all.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -57,6 +58,11 @@ class Payee(Protocol):
 
     async def paid(self, session: AsyncSession, receipt: Receipt, at: datetime) -> Declined | None:
         """Take the money (`None`), or decline it."""
+        ...
+
+    async def paid_together(self, connection: Any, receipts: Sequence[Receipt], at: datetime) -> set[str]:
+        """Take all of those whose payable plainly awaits exactly this money, and say which payables; the others are left
+        as they are, and are asked for one by one. On a bare connection, in its open transaction."""
         ...
 
     async def revived(self, session: AsyncSession, receipt: Receipt, at: datetime) -> Declined | None:

@@ -1,7 +1,8 @@
-"""`python -m shop serve | work | migrate | seed | demo | doctor | audit | reconcile | openapi`."""
+"""`python -m shop serve | work | migrate | seed | demo | doctor | audit | reconcile | partition | openapi`."""
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 
@@ -9,18 +10,22 @@ import msgspec
 from granian import Granian
 from granian.constants import Interfaces, Loops
 from litestar import Litestar
-from sqlalchemy.engine import make_url
 
+import shop.partitioning
 import shop.reconciling
 import shop.seeding
 import shop.worker
-from kit import log
+from kit import hosts, log
 from kit.parent import end_with_parent
+from kit.web.leaving import leave_slowly
 from shop import schema, settings
-from shop.app import create_app
+from shop.app import clock_of, create_app
 from shop.demo import play
 from shop.doctor import audit as books
 from shop.doctor import visit
+
+_FINISH_S = 10
+"""A request under way when the door closes may take so long."""
 
 
 def application() -> Litestar:
@@ -28,7 +33,12 @@ def application() -> Litestar:
     end_with_parent()
     found = settings.read()
     log.configure(readable=False)
-    return create_app(found)
+    gc.disable()
+    app = create_app(found)
+    gc.freeze()  # what is there now stays: no later collection looks at it again
+    gc.enable()
+    leave_slowly(app, found.drain_s)
+    return app
 
 
 def serve(arguments: argparse.Namespace) -> None:
@@ -47,7 +57,7 @@ def serve(arguments: argparse.Namespace) -> None:
         websockets=False,
         log_enabled=True,
         log_access=False,
-        workers_kill_timeout=10,
+        workers_kill_timeout=found.drain_s + _FINISH_S,
         respawn_failed_workers=True,
     ).serve()
 
@@ -60,7 +70,7 @@ def work(_arguments: argparse.Namespace) -> None:
 def migrate(_arguments: argparse.Namespace) -> None:
     """Bring the schema to the newest revision, and the application's role to its rights."""
     found = settings.read()
-    asyncio.run(schema.migrate(found.database_owner_url, make_url(found.database_url).username))
+    asyncio.run(schema.migrate(found.database_owner_url, hosts.role(found.database_url)))
 
 
 def seed(arguments: argparse.Namespace) -> None:
@@ -80,13 +90,20 @@ def doctor(arguments: argparse.Namespace) -> None:
 
 def audit(arguments: argparse.Namespace) -> None:
     """Check every invariant of the books in one read-only snapshot; exit code 1 when one is broken."""
-    url = settings.read().database_direct_url
-    raise SystemExit(books.run(url, as_json=arguments.json, timeout_s=arguments.timeout_s))
+    found = settings.read()
+    moment = clock_of(found).now() if arguments.record else None
+    url = found.database_direct_url
+    raise SystemExit(books.run(url, as_json=arguments.json, timeout_s=arguments.timeout_s, record_at=moment))
 
 
 def reconcile(arguments: argparse.Namespace) -> None:
     """Match days with WeChat Pay's bills, three ways; exit code 0 only when all agrees."""
     raise SystemExit(asyncio.run(shop.reconciling.run(settings.read(), arguments)))
+
+
+def partition(arguments: argparse.Namespace) -> None:
+    """Divide a table that grows for ever by time, while the shop works; exit code 1 when it cannot be now."""
+    raise SystemExit(shop.partitioning.run(settings.read().database_owner_url, arguments))
 
 
 def openapi(_arguments: argparse.Namespace) -> None:
@@ -99,7 +116,7 @@ def openapi(_arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m shop", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (serve, work, migrate, seed, demo, doctor, audit, reconcile, openapi):
+    for command in (serve, work, migrate, seed, demo, doctor, audit, reconcile, partition, openapi):
         added = commands.add_parser(command.__name__, help=(command.__doc__ or "").splitlines()[0])
         added.set_defaults(run=command)
         if command is serve:
@@ -112,8 +129,11 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--wait-s", type=float, default=15.0, help="how long an echo may take (%(default)s)")
         if command is reconcile:
             shop.reconciling.add_arguments(added)
+        if command is partition:
+            shop.partitioning.add_arguments(added)
         if command is audit:
             added.add_argument("--timeout-s", type=int, default=books.TIMEOUT_S, help="for each question (%(default)s)")
+            added.add_argument("--record", action="store_true", help="write down what was found, for the metrics")
     return parser
 
 

@@ -1,8 +1,7 @@
 """The composition root: what stands for the world is joined to the features here, and nowhere else."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -10,6 +9,7 @@ import structlog
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.openapi.spec import Tag
+from litestar.types import ASGIApp
 
 import catalog.admin
 import catalog.controllers
@@ -36,22 +36,37 @@ import shop.orders.controllers
 import shop.orders.payee
 import shop.orders.payment_admin
 import shop.orders.payment_controllers
+import shop.privacy.admin
+import shop.privacy.controllers
 import shop.shipping.admin
+import shop.watch
+from catalog.pages import Pages
 from kit.clock import Clock, FollowedClock, SystemClock
 from kit.database import Database
 from kit.http import outside_client
-from kit.web import docs, failed_jobs, health, problems
+from kit.news import News
+from kit.replica import Replicated
+from kit.web import docs, failed_jobs, health, injection, problems
+from kit.web.lifespan import alive
+from kit.web.limits import Door, Limiter
 from kit.web.peer import Peers, networks
 from kit.web.request import MAX_BODY_BYTES, StrictRequest
+from kit.web.shelf import Shelf
 from kit.web.traffic import Traffic
+from payments.inbox import Inbox
 from payments.wechatpay.connection import Connection
 from payments.wechatpay.gateway import Gateway
 from payments.wechatpay.keyring import Keyring
 from payments.wechatpay.merchant import Merchant
 from shop.admin import router as admin_router
 from shop.admin.passwords import Passwords
+from shop.cart.carts import Carts
 from shop.members.edge import signed_in
 from shop.members.sessions import Sessions
+from shop.orders.mine import MyOrders
+from shop.orders.own_pages import PATH as OWN_ORDERS
+from shop.orders.own_pages import OwnPages
+from shop.orders.placing import Placing
 from shop.settings import BadSettings, Settings
 from wechat.platform import Platform
 
@@ -61,7 +76,7 @@ _DESCRIPTION = (
     "A shop for a WeChat Mini Program. Money is integer fen, ids are strings, times RFC 3339 UTC. Refusals are"
     " `application/problem+json` with a stable `code`; texts are Chinese, or English with `Accept-Language: en`."
     ' Bodies are strict: no unknown fields, no `"5"` for 5. Of a field or query parameter given twice the last counts;'
-    " unknown query parameters are ignored."
+    " unknown query parameters are ignored, and one that is no text and says `null` is not given."
 )
 _TAGS = [
     Tag("catalog", "What is for sale"),
@@ -81,7 +96,10 @@ def clock_of(settings: Settings) -> Clock:
 
 
 def database_of(settings: Settings, *, pool_size: int = 8, name: str = "shop") -> Database:
-    return Database(settings.database_url, pool_size=pool_size, pooler=settings.database_pooler, name=name)
+    named: dict[str, Any] = {"pool_size": pool_size, "pooler": settings.database_pooler, "name": name}
+    if settings.database_replica_url is None:
+        return Database(settings.database_url, **named)
+    return Replicated(settings.database_url, settings.database_replica_url, **named)
 
 
 def _version() -> str:
@@ -101,6 +119,7 @@ def _api_routes() -> list[Any]:
         *shop.orders.controllers.ROUTES,
         *shop.orders.payment_controllers.ROUTES,
         *shop.aftersales.controllers.ROUTES,
+        *shop.privacy.controllers.ROUTES,
     ]
 
 
@@ -121,10 +140,11 @@ def _admin_routes() -> list[Any]:
         *shop.orders.admin.ROUTES,
         *shop.orders.payment_admin.ROUTES,
         *shop.aftersales.admin.ROUTES,
+        *shop.privacy.admin.ROUTES,
     ]
 
 
-def _routes(settings: Settings, db: Database, clock: Clock) -> list[Any]:
+def _routes(settings: Settings, db: Database, clock: Clock, limiter: Limiter) -> list[Any]:
     return [
         health.healthz,
         health.readyz,
@@ -132,7 +152,7 @@ def _routes(settings: Settings, db: Database, clock: Clock) -> list[Any]:
         docs.assets(),
         catalog.controllers.media_router(settings.data_dir / "media"),
         Router("/api/v1", route_handlers=_api_routes()),
-        *admin_router.guarded(_admin_routes(), db, clock),
+        *admin_router.guarded(_admin_routes(), db, clock, limiter),
         Router("/wechat", route_handlers=payments.controllers.ROUTES, tags=["wechat"]),
     ]
 
@@ -158,6 +178,7 @@ class ShopPayee:
     """Who is told of money: orders take payments, after-sales end with refunds."""
 
     paid = staticmethod(shop.orders.payee.paid)
+    paid_together = staticmethod(shop.orders.payee.paid_together)
     revived = staticmethod(shop.orders.payee.revived)
     refund_found = staticmethod(shop.aftersales.refunding.refund_found)
     refunded = staticmethod(shop.aftersales.refunding.refunded)
@@ -183,6 +204,7 @@ def gateway_of(settings: Settings) -> Gateway:
     pay = settings.pay
     keyring = Keyring(
         pay.apiv3_key,
+        apiv3_key_before=pay.apiv3_key_before,
         public_key=pay.public_key,
         public_key_id=pay.public_key_id,
         uses_certificates=pay.key_mode != "public_key",
@@ -212,59 +234,62 @@ def create_app(
     platform: Platform | None = None,
     gateway: Gateway | None = None,
     passwords: Passwords | None = None,
+    news: News | None = None,
 ) -> Litestar:
     """The whole shop as one ASGI application.
 
-    `clock`, `platform`, `gateway` and `passwords` stand in for what `settings` would give, for tests.
+    `clock`, `platform`, `gateway`, `passwords` and `news` stand in for what `settings` would give, for tests.
     """
     db = database_of(settings)
+    news = news or News(settings.database_direct_url)
+    pages = Pages(db, news)
     clock = clock or clock_of(settings)
     platform = platform or platform_of(settings, db, clock)
     gateway = gateway or gateway_of(settings)
-
-    @asynccontextmanager
-    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        keys = asyncio.create_task(keep_keys_fresh(settings, gateway))
-        try:
-            yield
-        finally:
-            keys.cancel()
-            await gateway.close_connections()
-            await platform.close()
-            await db.close()
-
+    peers = peers_of(settings)
+    limiter = Limiter(peers, asdict(settings.limits))
+    payee = ShopPayee()
+    sessions = Sessions(db, clock, news)
+    own_pages = OwnPages(MyOrders(db), sessions, limiter, clock)
     world = {
         "db": db,
         "clock": clock,
+        "pages": pages,
         "platform": platform,
         "gateway": gateway,
-        "payee": ShopPayee(),
-        "member_sessions": Sessions(db, clock),
+        "payee": payee,
+        "inbox": Inbox(db, gateway.keyring, payee, clock),
+        "placing": Placing(db),
+        "own_pages": own_pages,
+        "carts": Carts(db),
+        "member_sessions": sessions,
         "passwords": passwords or Passwords(),
-        "peers": peers_of(settings),
-        "readings": health.Readings([payments.watch.read]),
+        "peers": peers,
+        "limiter": limiter,
+        "readings": health.Readings([payments.watch.read, shop.watch.read]),
     }
-    routes = _routes(settings, db, clock)
+    routes = _routes(settings, db, clock, limiter)
     app = Litestar(
         route_handlers=routes,
-        dependencies={
-            **{name: Provide(_given(thing), sync_to_thread=False) for name, thing in world.items()},
-            "member": Provide(signed_in),
-        },
+        dependencies=injection.given(world) | {"member": Provide(signed_in)},
         exception_handlers=problems.HANDLERS,
         request_class=StrictRequest,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=docs.openapi("WeChat shop", _version(), _DESCRIPTION, _TAGS, routes),
-        lifespan=[lifespan],
+        lifespan=[
+            lambda _app: alive(
+                [keep_keys_fresh(settings, gateway), news.listen()],
+                [gateway.close_connections, platform.close, db.close],
+            )
+        ],
         debug=False,
         logging_config=None,
     )
-    app.asgi_handler = Traffic(app.asgi_handler)  # around the routing too: what fits no route also has an id and a line
+    injection.one_after_the_other(app)
+    app.asgi_handler = _around(Shelf(app.asgi_handler, {**pages.finds, OWN_ORDERS: own_pages.find}), limiter)
     return app
 
 
-def _given(thing: Any) -> Any:
-    def provide() -> Any:
-        return thing
-
-    return provide
+def _around(inner: ASGIApp, limiter: Limiter) -> ASGIApp:
+    """Around the routing too: what fits no route also has an id and a line, and counts."""
+    return Traffic(Door(inner, limiter) if limiter.counts_addresses else inner)

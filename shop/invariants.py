@@ -3,6 +3,15 @@
 from typing import Any, Protocol
 
 from payments.payouts import invariants as payouts
+from shop.orders.models import MOVES, OrderState
+
+
+def _steps() -> str:
+    """What an order's log may say: it begins unpaid, stays (a remark), or moves as `MOVES` allows."""
+    steps = [f">{OrderState.UNPAID}", *(f"{state}>{state}" for state in OrderState)]
+    steps += [f"{source}>{target}" for source, targets in MOVES.items() for target in targets]
+    return ", ".join(f"'{step}'" for step in steps)
+
 
 QUERIES = {
     "stock counters equal the sum of their moves": """
@@ -44,6 +53,32 @@ QUERIES = {
         SELECT o.no FROM orders o LEFT JOIN (
             SELECT order_id, sum(amount_fen) s FROM after_sale WHERE state <> 'failed' GROUP BY 1
         ) a ON a.order_id = o.id WHERE o.refunded_fen <> coalesce(a.s, 0)""",
+    "an order's goods are its lines'": """
+        SELECT o.no FROM orders o LEFT JOIN (
+            SELECT order_id, sum(unit_fen * quantity) AS fen FROM order_line GROUP BY 1
+        ) l ON l.order_id = o.id WHERE o.goods_fen IS DISTINCT FROM l.fen""",
+    "an order's log has only legal steps, each from where the last one ended": f"""
+        SELECT o.no FROM (
+            SELECT order_id, from_state, to_state, lag(to_state) OVER (PARTITION BY order_id ORDER BY id) AS before
+            FROM order_event
+        ) e JOIN orders o ON o.id = e.order_id
+        WHERE e.from_state IS DISTINCT FROM e.before
+            OR coalesce(e.from_state, '') || '>' || e.to_state NOT IN ({_steps()})""",  # noqa: S608  (only our own constants)
+    "what is about money is about an order that is there": """
+        SELECT coalesce(p.payable, r.payable) FROM (SELECT DISTINCT payable FROM payment) p
+        FULL JOIN (SELECT DISTINCT payable FROM refund) r USING (payable)
+        WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.no = coalesce(p.payable, r.payable))""",
+    "a refund is of its payment's order": """
+        SELECT r.out_refund_no FROM refund r JOIN payment p ON p.id = r.payment_id WHERE r.payable <> p.payable""",
+    "an after-sale is of its own order's lines, and of their sum": """
+        SELECT a.no FROM after_sale a LEFT JOIN (
+            SELECT s.after_sale_id, sum(s.amount_fen) AS fen, count(DISTINCT l.order_id) AS orders, min(l.order_id) AS of
+            FROM after_sale_line s JOIN order_line l ON l.id = s.order_line_id GROUP BY 1
+        ) l ON l.after_sale_id = a.id
+        WHERE a.amount_fen <> a.freight_fen + coalesce(l.fen, 0) OR l.orders > 1 OR l.of <> a.order_id""",
+    "a session is of its own member": """
+        SELECT s.member_id FROM member_session s JOIN identity i ON i.id = s.identity_id
+        WHERE s.member_id <> i.member_id""",
     "the last entry of an order's log is its state": """
         SELECT o.no FROM orders o WHERE o.state IS DISTINCT FROM (
             SELECT to_state FROM order_event e WHERE e.order_id = o.id ORDER BY e.id DESC LIMIT 1)""",

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ import shop.members.sessions
 import shop.orders.closing
 import shop.orders.parcels
 from catalog import popularity
-from kit import idempotency, jobs
+from kit import idempotency, jobs, working
 from kit.clock import Clock
 from kit.database import Database, DatabaseUnavailable
 from payments import asking, notices, refund_repair, refunds
@@ -24,7 +25,9 @@ from payments.ports import Payee
 from payments.reconciliation import days
 from payments.settlement import CLOSE_JOB
 from payments.wechatpay.gateway import Gateway
+from shop import partitioning
 from shop.app import ShopPayee, clock_of, database_of, gateway_of, keep_keys_fresh
+from shop.privacy import erasure
 from shop.settings import Settings
 
 log = structlog.get_logger()
@@ -34,6 +37,8 @@ Sweep = Callable[[], Awaitable[object]]
 _OFTEN_S = 1.0
 _MINUTE_S = 60.0
 _SELDOM_S = 600.0
+_FINISH_S = 20.0
+"""What is under way at SIGTERM may take so long; then it is left for another worker, or for the next start."""
 
 
 class Worker:
@@ -45,12 +50,13 @@ class Worker:
         self.payee = payee
         self.clock = clock
 
-    def handlers(self) -> dict[str, jobs.Handler]:
+    def handlers(self) -> dict[str, working.Handler]:
         """Jobs by name; the reference is the number of the row that says what to do."""
         return {
             refunds.JOB: self.submit_refund,
             refunds.FOLLOW_JOB: self.follow_refund,
             CLOSE_JOB: self.close_payment,
+            erasure.JOB: self.erase_again,
             **pursuing.handlers(self.db, self.gateway, self.clock),
         }
 
@@ -62,6 +68,10 @@ class Worker:
 
     async def close_payment(self, out_trade_no: str) -> None:
         await asking.close(self.db, self.gateway, self.payee, self.clock, out_trade_no)
+
+    async def erase_again(self, member_id: str) -> None:
+        async with self.db.begin() as session:
+            await erasure.erase_again(session, int(member_id), self.clock.now())
 
     async def close_orders(self) -> None:
         """Orders whose time to pay is over."""
@@ -111,11 +121,17 @@ class Worker:
         now = self.clock.now()
         async with self.db.begin() as session:
             await idempotency.sweep(session, now)
+            await jobs.forget(session)
             await notices.expire(session, now)
             await pursuing.clean(session, now)
             await shop.members.sessions.sweep(session, now)
             await shop.admin.sessions.sweep(session, now)
             await shop.admin.throttle.sweep(session, now)
+
+    async def make_partitions(self) -> None:
+        """Room ahead in tables that are divided by time."""
+        async with self.db.begin() as session:
+            await partitioning.make_ahead(session)
 
     def sweeps(self) -> list[tuple[Sweep, float]]:
         """Each with its rhythm in seconds."""
@@ -126,6 +142,7 @@ class Worker:
             (self.count_sold, _MINUTE_S),
             (self.reconcile, _MINUTE_S),
             (self.clean, _SELDOM_S),
+            (self.make_partitions, _SELDOM_S),
         ]
 
 
@@ -142,22 +159,24 @@ async def _each(items: Sequence[T], deal_with: Callable[[T], Awaitable[object]])
             log.exception("left for its next turn", about=item if isinstance(item, str) else "")
 
 
-async def _repeat(sweep: Sweep, every_s: float) -> None:
-    while True:
+async def _repeat(sweep: Sweep, every_s: float, stop: asyncio.Event) -> None:
+    """Until `stop`: a sweep that is under way then is finished."""
+    while not stop.is_set():
         try:
             await sweep()
         except DatabaseUnavailable:
             log.warning("sweep waits for the database", sweep=getattr(sweep, "__name__", ""))
         except Exception:
             log.exception("sweep failed", sweep=getattr(sweep, "__name__", ""))
-        await asyncio.sleep(every_s)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every_s)
 
 
 async def _work_on_jobs(settings: Settings, worker: Worker, started: Callable[[PgQueuer], None]) -> None:
     """Jobs until the end; when the connection breaks, again."""
     while True:
         try:
-            await jobs.work(settings.database_direct_url, worker.handlers(), started=started)
+            await working.work(settings.database_direct_url, worker.handlers(), started=started)
         except Exception:
             log.exception("job queue broke off")
             await asyncio.sleep(timedelta(seconds=2).total_seconds())
@@ -174,17 +193,19 @@ async def run(settings: Settings) -> None:
     queuers: list[PgQueuer] = []
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    tasks = [asyncio.create_task(_repeat(sweep, every_s)) for sweep, every_s in worker.sweeps()]
-    tasks.append(asyncio.create_task(keep_keys_fresh(settings, gateway)))
+    sweeps = [asyncio.create_task(_repeat(sweep, every_s, stop)) for sweep, every_s in worker.sweeps()]
+    keys = asyncio.create_task(keep_keys_fresh(settings, gateway))
     queue = asyncio.create_task(_work_on_jobs(settings, worker, queuers.append))
     log.info("worker started")
     await stop.wait()
     for queuer in queuers:
         queuer.shutdown.set()
-    for task in tasks:
+    keys.cancel()
+    _, late = await asyncio.wait([*sweeps, queue, keys], timeout=_FINISH_S)
+    for task in late:
         task.cancel()
-    await asyncio.wait([*tasks, queue], timeout=5)
-    queue.cancel()
+    if late:
+        await asyncio.wait(late, timeout=2)
     await gateway.close_connections()
     await db.close()
     log.info("worker stopped")

@@ -1,137 +1,22 @@
-"""The cast of the tests: a shop in this process, the simulated WeChat in another, a buyer, and money that can be made late."""
+"""The cast of the tests: a shop in this process with its buyers and operators."""
 
+import asyncio
 import itertools
 import json
 import os
 import secrets
-import shlex
-import socket
-import subprocess
-import sys
-import threading
-import time
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import httpx
+from world import Letter, Mailbox, World
 
 from catalog import stock
-from kit.clock import FollowedClock
 from kit.database import Database
 from shop import invariants
 from shop.admin import staff
 from shop.worker import Worker
 
-ROOT = Path(__file__).parent.parent
 _numbers = itertools.count(1)
-
-
-class World:
-    """One `python -m sandbox`."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "sandbox", "--data-dir", str(folder), "--port", str(self.port)]
-        command += arguments
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
-        self._await()
-        lines = (folder / "merchant.env").read_text().splitlines()
-        self.env = dict(shlex.split(line)[0].split("=", 1) for line in lines)
-        self.clock = FollowedClock(folder / "clock")
-
-    def _await(self) -> None:
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            assert self.process.poll() is None, "the sandbox ended at once"
-            try:
-                if self.http.get("/_sandbox/health").status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.02)
-        raise AssertionError("the sandbox does not answer")
-
-    def stop(self) -> None:
-        self.http.close()
-        self.process.terminate()
-        self.process.wait(10)
-
-    def tell(self, lever: str, /, **body: Any) -> Any:
-        """POST to a lever; its JSON answer."""
-        answer = self.http.post(f"/_sandbox/{lever}", json=body)
-        assert answer.is_success, answer.text
-        return answer.json() if answer.content else None
-
-    def skip(self, **units: float) -> None:
-        """`skip(minutes=31)`: business time moves on, here and in WeChat."""
-        from datetime import timedelta  # noqa: PLC0415
-
-        self.tell("clock/advance", seconds=timedelta(**units).total_seconds())
-        self.clock._read_at = -1.0
-
-    def code(self, user: str, kind: str = "login") -> str:
-        return str(self.tell("codes", kind=kind, user=user)["code"])
-
-    def pay(self, out_trade_no: str, **how: Any) -> Any:
-        """The buyer pays on the phone."""
-        return self.tell(f"payments/{out_trade_no}/pay", **how)
-
-    def faults(self, **fault: Any) -> None:
-        self.tell("faults", **fault)
-
-    def heal(self) -> None:
-        self.http.delete("/_sandbox/faults")
-
-
-@dataclass
-class Letter:
-    """A notification as it came over the wire."""
-
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class Mailbox:
-    """Where WeChat's notifications arrive, so that a test may deliver them when and how often it likes."""
-
-    letters: list[Letter] = field(default_factory=list)
-    arrived: threading.Condition = field(default_factory=threading.Condition)
-
-    def __post_init__(self) -> None:
-        mailbox = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                with mailbox.arrived:
-                    mailbox.letters.append(Letter(dict(self.headers.items()), body))
-                    mailbox.arrived.notify_all()
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def take(self) -> Letter:
-        """The next letter, waited for."""
-        with self.arrived:
-            assert self.arrived.wait_for(lambda: self.letters, timeout=10), "no notification came"
-            return self.letters.pop(0)
-
-    def clear(self) -> None:
-        with self.arrived:
-            self.letters.clear()
 
 
 class Buyer:
@@ -206,6 +91,9 @@ class Operator:
 class Shop:
     """The shop over ASGI, its database, its worker, and WeChat around it."""
 
+    database_url = ""
+    """Where that database is, for processes of their own."""
+
     def __init__(
         self, http: httpx.AsyncClient, db: Database, sql: Any, worker: Worker, world: World, mailbox: Mailbox
     ) -> None:
@@ -277,6 +165,12 @@ class Shop:
             password = await staff.ensure_operator(session, self.world.clock.now())
         answer = await self.http.post("/admin/v1/sign-in", json={"login": "admin", "password": password})
         return Operator(self, answer.json()["accessToken"])
+
+    async def certified(self) -> None:
+        """Wait until it has the platform certificates, which it downloads when it starts; then it asks for none."""
+        async with asyncio.timeout(20):
+            while not self.worker.gateway.keyring.certificates:
+                await asyncio.sleep(0.01)
 
     async def notify(self, letter: Letter | None = None, **changed: str) -> httpx.Response:
         """Deliver a notification to the shop, some of its headers changed."""

@@ -11,7 +11,9 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from cast import Mailbox, Shop, World
+from cast import Shop
+from unheard import Unheard
+from world import Mailbox, World
 
 from dev.postgres import Cluster
 from kit import log
@@ -19,8 +21,10 @@ from kit.clock import ManualClock
 from kit.database import Database, Table
 from shop import schema
 from shop.app import ShopPayee, create_app, gateway_of
-from shop.settings import Settings, placeholder, read
+from shop.settings import Settings, placeholder
 from shop.worker import Worker
+
+pytest_plugins = ["trialing"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -98,7 +102,7 @@ def settings(clean: Cluster, unconnected: Settings, tmp_path: Path) -> Settings:
 @pytest.fixture
 async def api(settings: Settings, clock: ManualClock) -> AsyncIterator[httpx.AsyncClient]:
     """The shop over ASGI, without a world around it."""
-    app = create_app(settings, clock=clock)
+    app = create_app(settings, clock=clock, news=Unheard())
     async with (
         app.lifespan(),
         httpx.AsyncClient(
@@ -166,16 +170,9 @@ async def opened(
 ) -> AsyncIterator[Shop]:
     """A shop on this database in this world; afterwards every invariant must hold."""
     post_office.clear()
-    environment = {
-        **world.env,
-        "DATABASE_URL": settings.database_url,
-        "DATABASE_OWNER_URL": settings.database_owner_url,
-        "SHOP_PUBLIC_URL": post_office.url,
-        "SHOP_DATA_DIR": str(folder),
-    }
-    connected = read(environment)
+    connected = world.connected(settings, post_office.url, folder)
     gateway = gateway_of(connected)
-    app = create_app(connected, clock=world.clock, gateway=gateway)
+    app = create_app(connected, clock=world.clock, gateway=gateway, news=Unheard())
     worker = Worker(db, gateway, ShopPayee(), world.clock)
     async with (
         app.lifespan(),
@@ -184,6 +181,7 @@ async def opened(
         ) as client,
     ):
         made = Shop(client, db, sql, worker, world, post_office)
+        made.database_url = settings.database_url
         yield made
         broken = await made.broken()
     assert not broken, broken

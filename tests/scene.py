@@ -48,6 +48,12 @@ class Scene:
         self._charged()
         shop.done("POST", "/api/v1/cart/items", self.token, {"skuId": self.sku_id, "quantity": 1})
 
+    def somebody_else(self) -> str:
+        """The token of another member, with an address of their own."""
+        token = self.shop.member(f"mallory-{self.shop.port}")
+        self.shop.done("POST", "/api/v1/addresses", token, ADDRESS)
+        return token
+
     def _goods(self) -> tuple[str, str, str]:
         ask = self.shop.done
         category = ask("POST", "/admin/v1/categories", self.manager, {"name": "茶"})["id"]

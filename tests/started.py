@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 import asyncpg
 import httpx
-from cast import ROOT, World
+from world import ROOT, World
 
 from dev import ports
 from dev.postgres import Cluster
@@ -53,7 +53,7 @@ class Started:
         self._await()
 
     def _await(self) -> None:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120  # a machine may be busy
         while time.monotonic() < until:
             assert self.process.poll() is None, self.log.read_text()
             try:

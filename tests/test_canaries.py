@@ -110,7 +110,7 @@ def _personal(body: Any) -> Any:
 
 
 def _paths() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    ending = {"signOut", "staffSignOut", "disableMember", "deleteAddress", "updateStaff"}
+    ending = {"signOut", "staffSignOut", "disableMember", "deleteAddress", "updateStaff", "eraseMe", "eraseMember"}
     for path, methods in DOCUMENT["paths"].items():
         for method, operation in methods.items():
             if operation["operationId"] not in ending:
@@ -136,6 +136,7 @@ def _everywhere(aviary: Aviary, token: str, manager: str) -> None:
             aviary.ask(method, re.sub(r"{\w+}", GIVEN_PHONE, path), who, body)
 
 
+@pytest.mark.trial("R31")
 def test_nothing_secret_or_personal_gets_out(aviary: Aviary) -> None:
     scene, shop = aviary.scene, aviary.scene.shop
     token, (_, boss) = _sign_in(aviary), shop.operator(Role.MANAGER, asyncio.run(Passwords().hash(PASSWORD)))
@@ -161,9 +162,9 @@ def test_nothing_secret_or_personal_gets_out(aviary: Aviary) -> None:
     _while_tables_are_missing(aviary)
 
     log = shop.log.read_text(encoding="utf-8", errors="replace")
-    assert log.count('"event": "request"') > 300, "the log was read, and is talkative"
+    assert log.count('"event":"request"') > 300, "the log was read, and is talkative"
     assert scene.no in log
-    assert log.count('"event": "unhandled"') > 20, "crashes were written down"
+    assert log.count('"event":"unhandled"') > 20, "crashes were written down"
     assert aviary.found_in(log) == []
     assert aviary.found_in(shop.database_log.read_text(encoding="utf-8", errors="replace")) == []
     _no_answer_gives_more_away_than_it_must(aviary)
@@ -212,7 +213,8 @@ def _no_answer_gives_more_away_than_it_must(aviary: Aviary) -> None:
         text = answer.text
         assert "session_key" not in text
         assert "sessionKey" not in text
-        assert [name for name in aviary.found_in(text) if name in never] == [], (answer.request.url, text)
+        own = {"openid", "unionid"} if answer.request.url.path == "/api/v1/me/export" else set()  # a copy is whole
+        assert [name for name in aviary.found_in(text) if name in never - own] == [], (answer.request.url, text)
         inner = re.findall(r"Traceback|sqlalchemy|asyncpg|SELECT |INSERT |\.py\b|File \"|PostgreSQL|granian", text)
         assert answer.request.url.path.startswith("/docs") or inner == [], (answer.request.url, text)
         assert not re.search(r"\d", answer.headers.get("server", "")), "the server's version is nobody's business"

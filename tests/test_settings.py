@@ -59,6 +59,14 @@ def test_a_whole_production_environment_is_taken(unconnected: Settings) -> None:
         ("WECHAT_API_URL", "https://localhost:8001", "this machine"),
         ("SHOP_PUBLIC_URL", "http://shop.example.com", "https"),
         ("DATABASE_URL", "postgresql://shop@db/shop", "password"),
+        ("DATABASE_URL", "mysql://shop:long-enough-password@db/shop", "begins with"),
+        ("DATABASE_URL", "postgresql://shop:long-enough-password@a,b/shop", "target_session_attrs=primary"),
+        ("DATABASE_URL", "postgresql://shop:long-enough-password@a,b/shop?target_session_attrs=any", "primary"),
+        ("DATABASE_URL", "postgresql://shop:long-enough-password@a:5432,b:54x2/shop", "54x2"),
+        ("DATABASE_URL", "postgresql://shop:long-enough-password@a,,b/shop?target_session_attrs=primary", "none"),
+        ("DATABASE_REPLICA_URL", "postgresql://shop:pw@a/shop?target_session_attrs=primary", "standby"),
+        ("DATABASE_POOLER", "session", "transaction or none"),
+        ("SHOP_DRAIN_S", "soon", "seconds"),
         ("WECHAT_APP_SECRET", "abc", "32 characters"),
         ("WECHAT_PAY_PRIVATE_KEY", "/nowhere/key.pem", "file"),
         ("WECHAT_PAY_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----", "PEM"),
@@ -71,6 +79,17 @@ def test_a_weak_value_is_named_with_its_rule(unconnected: Settings, name: str, v
     with pytest.raises(BadSettings) as refused:
         settings.read(_production(unconnected, **{name: value}))
     assert any(mistake.startswith(name) and word in mistake for mistake in refused.value.mistakes)
+
+
+def test_several_hosts_and_a_pooler_are_taken(unconnected: Settings) -> None:
+    hosts = "postgresql://shop:long-enough-password@a:6432,b:6432/shop?target_session_attrs=primary"
+    direct = hosts.replace("6432", "5432")
+    pooled = {"DATABASE_URL": hosts, "DATABASE_POOLER": "transaction"}
+    found = settings.read(_production(unconnected, **pooled, DATABASE_DIRECT_URL=direct))
+    assert (found.database_url, found.database_direct_url, found.database_owner_url) == (hosts, direct, direct)
+    with pytest.raises(BadSettings) as refused:
+        settings.read(_production(unconnected, **pooled))
+    assert any(mistake.startswith("DATABASE_DIRECT_URL") for mistake in refused.value.mistakes)
 
 
 def test_secrets_are_not_in_the_repr(unconnected: Settings) -> None:

@@ -34,7 +34,8 @@ class Document(OpenAPI):
             _say_times(kind, bodies[name]["properties"])
         drawn = document["components"]["schemas"]
         enums = {name: schema for name, schema in drawn.items() if "enum" in schema}  # some only parameters have
-        document["components"]["schemas"] = enums | bodies
+        # By name: Litestar keeps the handlers of one path in a set, so what it meets first is chance.
+        document["components"]["schemas"] = dict(sorted((enums | bodies).items()))
         for path in document["paths"].values():
             for operation in path.values():
                 for parameter in operation.get("parameters", ()):

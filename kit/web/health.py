@@ -3,8 +3,9 @@
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Any
 
-from litestar import MediaType, Response, get
+from litestar import MediaType, Request, Response, get
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from sqlalchemy import text
@@ -13,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.clock import Clock
 from kit.database import Database, DatabaseUnavailable
+from kit.errors import NotFound
 from kit.web.declared import declared
+from kit.web.peer import Peers
 
 
 @get("/healthz", operation_id="healthz", summary="The process lives", tags=["health"], media_type=MediaType.TEXT)
@@ -27,7 +30,7 @@ async def healthz() -> str:
     summary="The database answers",
     tags=["health"],
     media_type=MediaType.TEXT,
-    responses=declared(),
+    responses=declared(limited=False),
 )
 async def readyz(db: NamedDependency[Database]) -> str:
     async with db.begin() as session:
@@ -66,7 +69,13 @@ class Readings:
 
 @get("/metrics", operation_id="metrics", summary="Prometheus metrics", include_in_schema=False)
 async def metrics(
-    db: NamedDependency[Database], clock: NamedDependency[Clock], readings: NamedDependency[Readings]
+    request: Request[Any, Any, Any],
+    peers: NamedDependency[Peers],
+    db: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+    readings: NamedDependency[Readings],
 ) -> Response[bytes]:
+    if peers.on_the_internet(request.scope) is not None:
+        raise NotFound  # it says how much is sold, and is for machines of ours
     await readings.take(db, clock)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

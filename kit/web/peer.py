@@ -5,6 +5,7 @@ right, the first address that is not one of theirs is the client.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -27,6 +28,18 @@ class Peers:
         if found is None or found.is_loopback or found.is_unspecified:
             return self._stand_in
         return str(found)
+
+    def network(self, scope: Mapping[str, Any]) -> str | None:
+        """The client's address, or of IPv6 the /64 that one customer has whole: what failed sign-ins are counted by."""
+        found = self._found(scope)
+        return None if found is None else _network(found)
+
+    def on_the_internet(self, scope: Mapping[str, Any]) -> str | None:
+        """The same where it is somebody's on the internet. `None`: not known, or of this machine or a network of ours,
+        which may be a proxy that nobody named, with everybody behind it.
+        """
+        found = self._found(scope)
+        return _network(found) if found is not None and _is_global(found) else None
 
     def _found(self, scope: Mapping[str, Any]) -> Address | None:
         peer = _address(str((scope.get("client") or ("",))[0]))
@@ -51,6 +64,17 @@ def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
+@lru_cache(maxsize=8192)
+def _network(address: Address) -> str:
+    return str(address if address.version == 4 else IPv6Network((address, 64), strict=False))
+
+
+@lru_cache(maxsize=8192)
+def _is_global(address: Address) -> bool:
+    return address.is_global
+
+
+@lru_cache(maxsize=8192)
 def _address(text: str) -> Address | None:
     try:
         found = ip_address(text)

@@ -37,8 +37,12 @@ class ProblemBody(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=Tr
 
 def language_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     """`en` when the client prefers English, else `zh`."""
-    wanted = (connection.headers.get("accept-language") or "").strip().lower()
-    return "en" if wanted.startswith("en") else "zh"
+    return language_said(connection.headers.get("accept-language") or "")
+
+
+def language_said(accepted: str = "", *_: str) -> str:
+    """The same by the values of `Accept-Language`."""
+    return "en" if accepted.strip().lower().startswith("en") else "zh"
 
 
 def _camel(name: str) -> str:

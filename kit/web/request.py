@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import InternalServerException
 from litestar.types import Empty
 
 from kit.errors import InvalidInput, Malformed
@@ -36,6 +37,13 @@ class TooLarge(Malformed):
 
 
 class StrictRequest(Request[Any, Any, Any]):
+    async def body(self) -> bytes:
+        """The bytes of the body. Raises `NotJson` when the client went away before the end: no fault of ours."""
+        try:
+            return await super().body()
+        except InternalServerException as error:  # the only reason that Litestar has for it here
+            raise NotJson from error
+
     async def json(self) -> Any:
         """The body as the handler's `data` type. Raises 400 for what does not fit, 415 for another content type."""
         if self._json is not Empty:

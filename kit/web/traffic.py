@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -12,7 +13,7 @@ from prometheus_client import REGISTRY, Counter, Histogram
 
 log = structlog.get_logger()
 
-_REQUEST_ID = re.compile(r"^[0-9A-Za-z_-]{8,64}$")
+_REQUEST_ID = re.compile(rb"^[0-9A-Za-z_-]{8,64}$")
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _SECONDS = Histogram("http_request_seconds", "Time to answer", ["operation", "method"], buckets=_BUCKETS)
 _ANSWERS = Counter("http_answers", "Answers by status", ["operation", "status"])
@@ -31,7 +32,8 @@ class Traffic:
         if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
-        request_id = _given_id(scope) or secrets.token_hex(12)
+        raw_id = _given_id(scope) or secrets.token_hex(12).encode()
+        request_id = raw_id.decode()
         scope["request_id"] = request_id  # type: ignore[typeddict-unknown-key]
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -43,7 +45,7 @@ class Traffic:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers: list[Any] = list(message["headers"])
-                headers += [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+                headers += [(b"x-request-id", raw_id), (b"x-content-type-options", b"nosniff")]
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
                 message["headers"] = headers
@@ -55,21 +57,31 @@ class Traffic:
             _observe(scope, status, time.perf_counter() - started)
 
 
-def _given_id(scope: Any) -> str | None:
+def _given_id(scope: Any) -> bytes | None:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
-            text = value.decode("latin-1")
-            return text if _REQUEST_ID.match(text) else None
+            return value if _REQUEST_ID.match(value) else None
     return None
 
 
-def _observe(scope: Any, status: int, seconds: float) -> None:
+@lru_cache(maxsize=4096)
+def _gauges(operation: str, method: str, status: int) -> tuple[Any, Any]:
+    """Looked up once: prometheus_client takes its locks for each look at a label."""
+    return _SECONDS.labels(operation, method), _ANSWERS.labels(operation, str(status))
+
+
+def _operation(scope: Any) -> str:
+    """The route's name. What was answered before routing says its own."""
     handler = scope.get("route_handler")
-    operation = getattr(handler, "operation_id", None) or getattr(handler, "handler_name", None) or "none"
-    if not isinstance(operation, str):
-        operation = handler.handler_name
-    _SECONDS.labels(operation, scope["method"] if operation != "none" else "-").observe(seconds)
-    _ANSWERS.labels(operation, str(status)).inc()
+    operation = scope.get("operation") or getattr(handler, "operation_id", None)
+    return operation if isinstance(operation, str) else getattr(handler, "handler_name", None) or "none"
+
+
+def _observe(scope: Any, status: int, seconds: float) -> None:
+    operation = _operation(scope)
+    histogram, counter = _gauges(operation, scope["method"] if operation != "none" else "-", status)
+    histogram.observe(seconds)
+    counter.inc()
     if operation in _QUIET:
         return
     facts = {"problem": scope["problem"]} if "problem" in scope else {}

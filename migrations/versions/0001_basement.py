@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from kit import jobs
+from kit import working
 
 revision = "0001"
 down_revision = None
@@ -48,4 +48,4 @@ def upgrade() -> None:
     )
     op.create_index("ix_idempotency_key_started_at", "idempotency_key", ["started_at"])
     # pgqueuer brings several statements; asyncpg prepares one at a time, except through its simple protocol.
-    op.get_bind().connection.dbapi_connection.run_async(lambda raw: raw.execute(jobs.install_statements()))
+    op.get_bind().connection.dbapi_connection.run_async(lambda raw: raw.execute(working.install_statements()))

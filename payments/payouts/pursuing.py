@@ -7,9 +7,9 @@ from functools import partial
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from kit import jobs
 from kit.clock import Clock
 from kit.database import Database, DatabaseUnavailable
+from kit.working import Handler
 from payments.payouts import (
     customs,
     customs_pursuit,
@@ -35,7 +35,7 @@ NOUNS: tuple[tuple[str, Callable[..., Awaitable[list[str]]], Pursue], ...] = (
 )
 
 
-def handlers(db: Database, gateway: Gateway, clock: Clock) -> dict[str, jobs.Handler]:
+def handlers(db: Database, gateway: Gateway, clock: Clock) -> dict[str, Handler]:
     """Jobs by name; the reference is the number of the row."""
     return {job: partial(pursue, db, gateway, clock) for job, _, pursue in NOUNS}
 

@@ -87,6 +87,7 @@ async def list_differences(
 @get(
     "/reconciliation/days/{day:str}/bills/{kind:str}",
     operation_id="downloadBill",
+    export=True,
     summary="A bill as WeChat Pay gave it, byte for byte",
     guards=[requires("reconciliation.download")],
     responses=declared(*STAFF, BillNotFound),

@@ -104,7 +104,8 @@ async def _refused(db: Database, payee: Payee, clock: Clock, refund: Refund, err
     if error.code == _NOT_ENOUGH:
         await _wait_for_money(db, clock, refund.out_refund_no, error)
         return
-    passing = error.code in _LATER or error.status == 401  # ours to mend: keys, serial, clock
+    ours_to_mend = error.status == 401  # keys, serial, clock
+    passing = error.code in _LATER or ours_to_mend or error.is_wordless
     if passing or (error.code == _PERHAPS and refund.attempts < _PERHAPS_TRIES):
         await _remember(db, refund.out_refund_no, str(error))
         raise error

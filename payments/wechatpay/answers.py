@@ -24,6 +24,11 @@ class Refused(Exception):
         self.code = code
         self.message = message
 
+    @property
+    def is_wordless(self) -> bool:
+        """It names no code of WeChat Pay's: something in between may have said it, about a call that was done."""
+        return self.code in {"", f"HTTP{self.status}"}
+
 
 class Unknown(Exception):
     """No answer, or one that cannot be trusted: it may or may not have happened."""

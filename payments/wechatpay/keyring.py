@@ -8,6 +8,7 @@ notification: a forged serial causes no call. The set is swapped only after a wh
 import time
 from base64 import b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -55,6 +56,7 @@ class BadCertificates(Exception):
 class Keyring:
     """`apiv3_key` is 32 bytes. `public_key` is PEM, with its `PUB_KEY_ID_…`.
 
+    `apiv3_key_before`: what was sealed with it still opens, while the new key reaches everybody at WeChat.
     `uses_certificates`: whether platform certificates are believed as well; without a public key they always are.
     """
 
@@ -62,11 +64,12 @@ class Keyring:
         self,
         apiv3_key: str,
         *,
+        apiv3_key_before: str | None = None,
         public_key: str | None = None,
         public_key_id: str | None = None,
         uses_certificates: bool = False,
     ) -> None:
-        self._aead = AESGCM(apiv3_key.encode())
+        self._aeads = [AESGCM(key.encode()) for key in (apiv3_key, apiv3_key_before) if key]
         self._fixed: dict[str, RSAPublicKey] = {}
         self._downloaded: dict[str, tuple[RSAPublicKey, Certificate]] = {}
         if public_key and public_key_id:
@@ -112,12 +115,11 @@ class Keyring:
         nonce = sealed.nonce.encode()
         if not 8 <= len(nonce) <= 128:  # what AES-GCM takes; WeChat sends 12
             raise ValueError("nonce of the wrong length")
-        try:
-            return self._aead.decrypt(
-                nonce, b64decode(sealed.ciphertext, validate=True), (sealed.associated_data or "").encode()
-            )
-        except InvalidTag as error:
-            raise CannotOpen from error
+        ciphertext, extra = b64decode(sealed.ciphertext, validate=True), (sealed.associated_data or "").encode()
+        for aead in self._aeads:
+            with suppress(InvalidTag):
+                return aead.decrypt(nonce, ciphertext, extra)
+        raise CannotOpen
 
     def take_over(self, headers: Mapping[str, str], raw: bytes, wall_clock_s: float) -> None:
         """Believe the certificates of this answer from now on, and no others; those that have expired are left out.

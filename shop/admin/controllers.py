@@ -15,6 +15,7 @@ from kit.paging import Page
 from kit.web.actor import NotPermitted, actor_of, requires
 from kit.web.declared import BODY, declared
 from kit.web.parameters import PathId, QueryCursor, QueryLimit
+from kit.web.peer import Peers
 from shop.admin import auditing, entry, schemas, sessions, staff
 from shop.admin.entry import OldPasswordWrong, WrongPassword
 from shop.admin.passwords import Passwords
@@ -38,11 +39,6 @@ _MANAGE: Final = [requires("staff.manage")]
 _FILTER = r"^[\w.:-]{1,64}$(?!\n)"
 
 
-def _peer(request: Request[Any, Any, Any]) -> str | None:
-    """The address of the connection itself: `X-Forwarded-For` is whatever the client says."""
-    return request.client.host if request.client else None
-
-
 @post(
     "/sign-in",
     operation_id="staffSignIn",
@@ -57,9 +53,11 @@ async def sign_in(
     db: NamedDependency[Database],
     clock: NamedDependency[Clock],
     passwords: NamedDependency[Passwords],
+    peers: NamedDependency[Peers],
 ) -> StaffSignInView:
+    peer = peers.network(request.scope)
     token, who = await entry.sign_in(
-        db, passwords, login=data.login.lower(), password=data.password, peer=_peer(request), now=clock.now()
+        db, passwords, login=data.login.lower(), password=data.password, peer=peer, now=clock.now()
     )
     lives_s = int(sessions.LIVES.total_seconds())
     return StaffSignInView(access_token=token, expires_in=lives_s, staff=schemas.me_view(who))
@@ -104,6 +102,7 @@ async def change_own_password(
     db: NamedDependency[Database],
     clock: NamedDependency[Clock],
     passwords: NamedDependency[Passwords],
+    peers: NamedDependency[Peers],
 ) -> None:
     await entry.change_password(
         db,
@@ -112,7 +111,7 @@ async def change_own_password(
         old=data.password,
         new=data.new_password,
         token=bearer(request),
-        peer=_peer(request),
+        peer=peers.network(request.scope),
         now=clock.now(),
     )
 

@@ -31,8 +31,8 @@ async def sign_in(
 ) -> tuple[str, Staff]:
     """A token and whose it is. No transaction is open while the password is checked.
 
-    Raises `WrongPassword` (401), `TooManyAttempts` (429). `login` is lower case; `peer` is the address of the connection
-    itself, never what a header claims.
+    Raises `WrongPassword` (401), `TooManyAttempts` (429). `login` is lower case; `peer` is where the client is,
+    as our own proxies say, never what a client claims.
     """
     found = await _admit(db, login, peer, now)
     right = await passwords.verify(None if found is None or found.disabled else found.password_hash, password)

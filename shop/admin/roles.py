@@ -41,6 +41,7 @@ MANAGER: Final = CLERK | frozenset(
         "shipping.write",
         "members.read",
         "members.write",
+        "members.erase",
         "staff.manage",
         "audit.read",
         "jobs.manage",

@@ -12,6 +12,7 @@ from litestar.handlers import BaseRouteHandler
 from kit.clock import Clock
 from kit.database import Database
 from kit.web.actor import Actor
+from kit.web.limits import Limiter
 from shop.admin import controllers, sessions
 from shop.admin.roles import PERMISSIONS
 from shop.members.edge import bearer
@@ -25,13 +26,13 @@ class Unguarded(AssertionError):
     """A route under /admin/v1 names no permission: give it `guards=[requires("…")]`."""
 
 
-def guarded(routes: Iterable[Any], db: Database, clock: Clock) -> list[Router]:
+def guarded(routes: Iterable[Any], db: Database, clock: Clock, limiter: Limiter) -> list[Router]:
     """Everything under /admin/v1: sign-in, open; all else behind a live staff session, which becomes `scope["actor"]`.
 
-    Raises `Unguarded` when a route names no permission, so that forgetting one is found at start, not by a clerk.
+    A route with `export=True` counts as a download of much at once. Raises `Unguarded` when a route names no permission, so that forgetting one is found at start, not by a clerk.
     """
 
-    async def admit(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         token = bearer(Request(connection.scope))
         async with db.begin() as session:
             staff = await sessions.who(session, token, clock.now())
@@ -39,6 +40,7 @@ def guarded(routes: Iterable[Any], db: Database, clock: Clock) -> list[Router]:
         connection.scope["actor"] = actor  # type: ignore[typeddict-unknown-key]
         structlog.contextvars.bind_contextvars(staff=actor.id)
         structlog.contextvars.bind_contextvars(actor=actor.label)
+        limiter.staff(staff.id, export="export" in handler.opt)
 
     behind = [*controllers.ROUTES, *routes]
     for route in behind:

@@ -63,8 +63,9 @@ def take(
 ) -> tuple[list[AfterSaleLine], int]:
     """Claim all of it; the parts of lines, and the part of the freight.
 
-    `amount_fen` is spread over everything that is left. What takes all the money that is left of a line or of the order
-    takes its pieces too, and when no piece is left to be sent, nothing is owed for sending.
+    `amount_fen` is spread over everything that is left, and is claimed to the fen: WeChat may have given back that and
+    no more. What takes all the money that is left of a line or of the order takes its pieces too, and when lines leave no
+    piece to be sent, nothing is owed for sending.
 
     Raises `UnknownLine`, `MoreThanOrdered`, `LineTooMuch`, `FreightTooMuch`, `OrderTooMuch`, `NothingToRefund` (422).
     """
@@ -75,7 +76,7 @@ def take(
         more, more_freight_fen = _spread(order, lines, amount_fen)
         parts = _joined(parts + more)
         freight_fen += more_freight_fen
-    if order.shipped_at is None and all(line.refunded_quantity == line.quantity for line in lines):
+    elif order.shipped_at is None and all(line.refunded_quantity == line.quantity for line in lines):
         rest_fen = order.freight_fen - order.freight_refunded_fen
         _claim_freight(order, rest_fen)
         freight_fen += rest_fen

@@ -138,14 +138,3 @@ async def count(session: AsyncSession, member_id: int) -> tuple[int, int]:
     )
     kinds, pieces = (await session.execute(statement)).one()
     return int(kinds), int(pieces)
-
-
-async def list_lines(session: AsyncSession, member_id: int) -> Sequence[CartLine]:
-    """The latest added first."""
-    statement = (
-        select(CartLine)
-        .where(CartLine.member_id == member_id)
-        .order_by(CartLine.added_at.desc(), CartLine.sku_id.desc())
-        .execution_options(populate_existing=True)
-    )
-    return (await session.execute(statement)).scalars().all()

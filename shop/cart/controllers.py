@@ -2,21 +2,24 @@
 
 from typing import Any
 
-from litestar import delete, get, post, put
+from litestar import Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import UNSET
 
 from catalog.offers import NotOnSale, UnknownSku
 from kit.clock import Clock
-from kit.database import Database
+from kit.database import Database, raw
 from kit.errors import InvalidInput, SignInNeeded
 from kit.fields import as_id
 from kit.web.declared import BODY, declared
 from kit.web.parameters import PathId
+from kit.web.ready import Ready
 from shop.cart import basket, schemas, view
 from shop.cart.basket import CartFull, NotEnoughStock, NotInCart, TooManyPieces
+from shop.cart.carts import Carts
 from shop.cart.schemas import CartCount, CartItemBody, CartLineBody, CartView, SelectionBody
+from shop.cart.view import More
 from shop.members.edge import MEMBER_ONLY
 from shop.members.sessions import SignedIn
 
@@ -31,10 +34,8 @@ _TAGS = ["cart"]
     security=MEMBER_ONLY,
     responses=declared(SignInNeeded),
 )
-async def get_cart(member: NamedDependency[SignedIn], db: NamedDependency[Database]) -> CartView:
-    async with db.begin() as session:
-        cart = await view.whole(session, member.member_id)
-    return schemas.cart_view(cart)
+async def get_cart(member: NamedDependency[SignedIn], carts: NamedDependency[Carts]) -> Response[CartView]:
+    return Ready(schemas.cart_view(await carts.whole(member.member_id)))
 
 
 @get(
@@ -63,13 +64,11 @@ async def count_cart(member: NamedDependency[SignedIn], db: NamedDependency[Data
 async def add_to_cart(
     data: JSONBody[CartItemBody],
     member: NamedDependency[SignedIn],
-    db: NamedDependency[Database],
+    carts: NamedDependency[Carts],
     clock: NamedDependency[Clock],
-) -> CartView:
-    async with db.begin() as session:
-        await basket.add(session, member.member_id, as_id(data.sku_id), data.quantity, clock.now())
-        cart = await view.whole(session, member.member_id)
-    return schemas.cart_view(cart)
+) -> Response[CartView]:
+    more = More(member.member_id, as_id(data.sku_id), data.quantity, clock.now())
+    return Ready(schemas.cart_view(await carts.add(more)))
 
 
 @put(
@@ -91,7 +90,7 @@ async def update_cart_item(
             quantity=None if data.quantity is UNSET else data.quantity,
             selected=None if data.selected is UNSET else data.selected,
         )
-        cart = await view.whole(session, member.member_id)
+        cart = await view.whole(await raw(session), member.member_id)
     return schemas.cart_view(cart)
 
 
@@ -109,7 +108,7 @@ async def remove_cart_item(
 ) -> CartView:
     async with db.begin() as session:
         await basket.remove(session, member.member_id, as_id(sku_id))
-        cart = await view.whole(session, member.member_id)
+        cart = await view.whole(await raw(session), member.member_id)
     return schemas.cart_view(cart)
 
 
@@ -127,7 +126,7 @@ async def select_cart_items(
     which = None if data.sku_ids is UNSET else [as_id(sku_id) for sku_id in data.sku_ids]
     async with db.begin() as session:
         await basket.select_lines(session, member.member_id, which, selected=data.selected)
-        cart = await view.whole(session, member.member_id)
+        cart = await view.whole(await raw(session), member.member_id)
     return schemas.cart_view(cart)
 
 
@@ -143,7 +142,7 @@ async def select_cart_items(
 async def clear_invalid_cart_items(member: NamedDependency[SignedIn], db: NamedDependency[Database]) -> CartView:
     async with db.begin() as session:
         await view.clear_invalid(session, member.member_id)
-        cart = await view.whole(session, member.member_id)
+        cart = await view.whole(await raw(session), member.member_id)
     return schemas.cart_view(cart)
 
 

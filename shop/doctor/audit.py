@@ -1,7 +1,8 @@
 """`python -m shop audit`: every invariant of a live shop, in one read-only snapshot.
 
 One repeatable-read transaction sees one instant, so a shop in full work can be audited: nothing is locked, and what is
-written meanwhile is not seen.
+written meanwhile is not seen. `--record` then writes one entry into the audit log, in a transaction of its own: `/metrics`
+tells from it how the books were and how long ago that is.
 """
 
 import asyncio
@@ -10,10 +11,10 @@ from datetime import UTC, datetime
 
 import asyncpg
 import msgspec
-from sqlalchemy.engine import make_url
 
+from kit import hosts
 from kit.money import yuan
-from shop import invariants
+from shop import invariants, watch
 
 TIMEOUT_S = 300
 """For each statement. A shop of many years may need a replica, or a longer night."""
@@ -22,6 +23,10 @@ _BALANCES = """
     SELECT account, sum(fen)::bigint AS fen FROM (
         SELECT debit AS account, amount_fen AS fen FROM posting UNION ALL SELECT credit, -amount_fen FROM posting
     ) p GROUP BY 1 ORDER BY 1"""
+
+_RECORD = """
+    INSERT INTO audit_entry (at, actor, action, subject_kind, subject, facts)
+    VALUES ($1, 'system', $2, $3, $4, $5::jsonb)"""
 
 
 class CannotAudit(Exception):
@@ -46,10 +51,17 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     balances: dict[str, int]
 
 
-def run(database_url: str, *, as_json: bool = False, timeout_s: int = TIMEOUT_S) -> int:
-    """Print the report. 0: everything holds; 1: something is broken; 2: it could not be checked."""
+def run(
+    database_url: str, *, as_json: bool = False, timeout_s: int = TIMEOUT_S, record_at: datetime | None = None
+) -> int:
+    """Print the report. 0: everything holds; 1: something is broken; 2: it could not be checked, or not recorded.
+
+    `record_at`: the moment, in business time, under which it is written down.
+    """
     try:
         report = asyncio.run(take(database_url, timeout_s=timeout_s))
+        if record_at is not None:
+            asyncio.run(record(database_url, report, record_at))
     except CannotAudit as error:
         sys.stderr.write(f"Cannot audit: {error}\n")
         return CANNOT
@@ -62,10 +74,9 @@ def run(database_url: str, *, as_json: bool = False, timeout_s: int = TIMEOUT_S)
 
 async def take(database_url: str, *, timeout_s: int = TIMEOUT_S) -> Report:
     """Look at everything in one read-only transaction. Raises `CannotAudit`."""
-    plain = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
     settings = {"application_name": "shop-audit", "statement_timeout": f"{timeout_s}s", "jit": "off"}
     try:
-        connection = await asyncpg.connect(plain, timeout=10, statement_cache_size=0, server_settings=settings)
+        connection = await hosts.connect(database_url, timeout=10, statement_cache_size=0, server_settings=settings)
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise CannotAudit(f"the database does not let us in ({type(error).__name__})") from error
     try:
@@ -79,6 +90,19 @@ async def take(database_url: str, *, timeout_s: int = TIMEOUT_S) -> Report:
         raise CannotAudit(f"the database broke off ({type(error).__name__})") from error
     finally:
         await connection.close(timeout=5)
+
+
+async def record(database_url: str, report: Report, at: datetime) -> None:
+    """Write down which invariants were broken. Raises `CannotAudit`."""
+    facts = {"broken": [checked.name for checked in report.invariants if not checked.holds]}
+    try:
+        connection = await hosts.connect(database_url, timeout=10, statement_cache_size=0)
+        try:
+            await connection.execute(_RECORD, at, watch.AUDITED, *watch.BOOKS, msgspec.json.encode(facts).decode())
+        finally:
+            await connection.close(timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise CannotAudit(f"what was found could not be written down ({type(error).__name__})") from error
 
 
 async def _look(connection: "asyncpg.Connection") -> Report:

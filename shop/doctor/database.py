@@ -6,8 +6,8 @@ from typing import Any
 
 import asyncpg
 from alembic.script import ScriptDirectory
-from sqlalchemy.engine import make_url
 
+from kit import hosts
 from shop import schema
 from shop.doctor.findings import Finding, ok, warning, wrong
 from shop.settings import Settings
@@ -35,9 +35,8 @@ _RIGHTS = """
 
 async def enter(url: str) -> asyncpg.Connection:
     """One connection of the shop's own role. Raises OSError, TimeoutError or asyncpg's errors."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     settings = {"application_name": "shop-doctor", "statement_timeout": "10s"}
-    return await asyncpg.connect(plain, timeout=5, statement_cache_size=0, server_settings=settings)
+    return await hosts.connect(url, timeout=5, statement_cache_size=0, server_settings=settings)
 
 
 def unreachable(error: Exception) -> Finding:

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-from sqlalchemy.engine import make_url
 
+from kit import hosts
 from shop.doctor.findings import Finding, ok, warning, wrong
 from shop.settings import LOOPBACK, PaySettings, Settings
 
@@ -61,7 +61,7 @@ def _addresses(settings: Settings) -> Iterator[Finding]:
             "WeChat Pay is simulated and the platform is real" if pay else "the platform is simulated and Pay is real"
         )
         yield warning(about, where, "Fine for a trial; else set WECHAT_PAY_URL and WECHAT_API_URL to the same world.")
-    if make_url(settings.database_url).username == make_url(settings.database_owner_url).username:
+    if hosts.role(settings.database_url) == hosts.role(settings.database_owner_url):
         yield warning(
             about,
             "the shop serves with the role that owns the schema",

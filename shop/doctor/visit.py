@@ -16,7 +16,7 @@ import msgspec
 
 from payments.wechatpay.keyring import Keyring
 from shop.app import clock_of, merchant_of
-from shop.doctor import database, keys, notices, platform, setup, work
+from shop.doctor import database, keys, notices, partitions, platform, setup, work
 from shop.doctor.findings import Finding, Verdict, ok, warning, wrong
 from shop.doctor.wire import Wire
 from shop.settings import BadSettings, Settings, read
@@ -97,6 +97,7 @@ async def _within(connection: Any, settings: Settings) -> list[Finding]:
     found = await database.look(connection, settings)
     if any(finding.about == "schema" and finding.verdict is Verdict.WRONG for finding in found):
         return found
+    found += await partitions.look(connection)
     found += await work.look(connection, clock_of(settings).now())
     return [*found, await _bound(connection, settings)]
 

@@ -16,7 +16,7 @@ from kit.web.declared import STAFF, declared
 from kit.web.parameters import PathId
 from shop.members import people, schemas
 from shop.members.models import Member, MemberStatus
-from shop.members.people import MemberNotFound
+from shop.members.people import MemberErased, MemberNotFound
 
 
 class MemberForStaff(msgspec.Struct, rename="camel"):
@@ -55,7 +55,7 @@ async def get_member(member_id: PathId, db: NamedDependency[Database]) -> Member
     summary="Shut a member out: all their sessions end",
     guards=[requires("members.write")],
     status_code=200,
-    responses=declared(*STAFF, MemberNotFound),
+    responses=declared(*STAFF, MemberNotFound, MemberErased),
 )
 async def disable_member(
     request: Request[Any, Any, Any],
@@ -76,7 +76,7 @@ async def disable_member(
     summary="Let a member sign in again",
     guards=[requires("members.write")],
     status_code=200,
-    responses=declared(*STAFF, MemberNotFound),
+    responses=declared(*STAFF, MemberNotFound, MemberErased),
 )
 async def enable_member(
     request: Request[Any, Any, Any],

@@ -13,13 +13,18 @@ from kit.database import Table
 class MemberStatus(StrEnum):
     ACTIVE = "active"
     DISABLED = "disabled"
+    ERASED = "erased"
+    """Nobody any more: a row for what refers to it."""
 
 
 class Member(Table):
     """One person, however many Mini Programs they come from."""
 
     __tablename__ = "member"
-    __table_args__ = (CheckConstraint("status IN ('active', 'disabled')", "status"),)
+    __table_args__ = (
+        CheckConstraint("status IN ('active', 'disabled', 'erased')", "status"),
+        CheckConstraint("status <> 'erased' OR nickname = '' AND avatar_url = '' AND phone IS NULL", "erased"),
+    )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     nickname: Mapped[str] = mapped_column(server_default="")

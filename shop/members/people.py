@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from kit.errors import NotFound, SignInNeeded
+from kit.errors import Conflict, NotFound, SignInNeeded
 from shop.members import sessions
 from shop.members.models import Member, MemberIdentity, MemberSession, MemberStatus
 
@@ -21,6 +21,12 @@ class MemberDisabled(SignInNeeded):
     """This account has been disabled by the shop."""
 
     zh = "该账号已被商家停用"
+
+
+class MemberErased(Conflict):
+    """This member was erased, for good."""
+
+    zh = "该会员已注销"
 
 
 async def sign_in(
@@ -49,8 +55,10 @@ async def sign_in(
 
 
 async def _find_identity(session: AsyncSession, appid: str, openid: str) -> MemberIdentity | None:
+    """Held until the end, so that its member is not erased meanwhile."""
     mine = (MemberIdentity.appid == appid) & (MemberIdentity.openid == openid)
-    return (await session.execute(select(MemberIdentity).where(mine))).scalar_one_or_none()
+    statement = select(MemberIdentity).where(mine).with_for_update(read=True, key_share=True)
+    return (await session.execute(statement)).scalar_one_or_none()
 
 
 async def _one_at_a_time(session: AsyncSession, appid: str, openid: str, unionid: str | None) -> None:
@@ -116,8 +124,8 @@ async def set_phone(session: AsyncSession, member_id: int, phone: str) -> Member
 
 
 async def disable(session: AsyncSession, member_id: int, now: datetime) -> Member:
-    """The member is signed out everywhere and cannot come back. Raises `MemberNotFound`."""
-    member = await get(session, member_id)
+    """The member is signed out everywhere and cannot come back. Raises `MemberNotFound`, `MemberErased`."""
+    member = await _not_erased(session, member_id)
     member.status = MemberStatus.DISABLED
     live = (MemberSession.member_id == member_id) & MemberSession.revoked_at.is_(None)
     await session.execute(update(MemberSession).where(live).values(revoked_at=now))
@@ -125,7 +133,18 @@ async def disable(session: AsyncSession, member_id: int, now: datetime) -> Membe
 
 
 async def enable(session: AsyncSession, member_id: int) -> Member:
-    """The member may sign in again. Raises `MemberNotFound`."""
-    member = await get(session, member_id)
+    """The member may sign in again. Raises `MemberNotFound`, `MemberErased`."""
+    member = await _not_erased(session, member_id)
     member.status = MemberStatus.ACTIVE
+    return member
+
+
+async def _not_erased(session: AsyncSession, member_id: int) -> Member:
+    member = (
+        await session.execute(select(Member).where(Member.id == member_id).with_for_update(key_share=True))
+    ).scalar_one_or_none()
+    if member is None:
+        raise MemberNotFound
+    if member.status == MemberStatus.ERASED:
+        raise MemberErased
     return member

@@ -6,28 +6,33 @@ A signed token (JWT) would need no look-up, but could not be ended, and its secr
 import hashlib
 import re
 import secrets
-import time
-from collections import OrderedDict
-from collections.abc import Callable
+import sys
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import LargeBinary, any_, bindparam, delete, insert, literal_column, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import SignInNeeded
+from kit.gathering import Gathering
+from kit.memory import Memory
+from kit.news import News
+from kit.statement import Statement
 from shop.members.models import Member, MemberIdentity, MemberSession, MemberStatus
 
 LIVES: Final = timedelta(days=30)
 MAX_PER_MEMBER: Final = 20
 """Live sessions of one member; the oldest give way, so that signing in in a loop fills no table."""
+_REMEMBERED_S: Final = 600.0
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-class SignedIn(msgspec.Struct, frozen=True):
+class SignedIn(msgspec.Struct, frozen=True, gc=False):
     """The member who asks, and the identity by which they came (payments need its openid)."""
 
     member_id: int
@@ -79,78 +84,71 @@ async def sweep(session: AsyncSession, now: datetime) -> None:
     await session.execute(delete(MemberSession).where(over))
 
 
-async def find(session: AsyncSession, token: str, now: datetime) -> tuple[SignedIn, datetime] | None:
-    """Whose token it is and until when, while it is good and its member is not disabled."""
-    statement = (
-        select(
-            MemberSession.member_id,
-            MemberSession.identity_id,
-            MemberIdentity.appid,
-            MemberIdentity.openid,
-            MemberSession.expires_at,
-        )
-        .join(MemberIdentity, MemberIdentity.id == MemberSession.identity_id)
-        .join(Member, Member.id == MemberSession.member_id)
-        .where(
-            MemberSession.token_hash == _hash(token),
-            MemberSession.revoked_at.is_(None),
-            MemberSession.expires_at > now,
-            Member.status == MemberStatus.ACTIVE,
-        )
+_FIND = Statement(
+    select(
+        MemberSession.token_hash,
+        MemberSession.member_id,
+        MemberSession.identity_id,
+        MemberIdentity.appid,
+        MemberIdentity.openid,
+        MemberSession.expires_at,
     )
-    row = (await session.execute(statement)).one_or_none()
-    if row is None:
-        return None
-    return SignedIn(row.member_id, row.identity_id, row.appid, row.openid), row.expires_at
+    .join(MemberIdentity, MemberIdentity.id == MemberSession.identity_id)
+    .join(Member, Member.id == MemberSession.member_id)
+    .where(
+        MemberSession.token_hash == any_(bindparam("hashes", type_=ARRAY(LargeBinary))),
+        MemberSession.revoked_at.is_(None),
+        Member.status == literal_column(f"'{MemberStatus.ACTIVE}'"),
+    )
+)
+
+
+def _signed_in(member_id: int, identity_id: int, appid: str, openid: str) -> SignedIn:
+    return SignedIn(member_id, identity_id, sys.intern(appid), openid)  # of very few apps
 
 
 class Sessions:
-    """Looks tokens up, with a memory of at most `memory_s` seconds and `size` tokens per process.
+    """Looks tokens up, with a memory of `size` tokens per process (half a KiB each) that ends with the news of its end.
 
-    The memory is what makes a burst of requests of one page cost one look-up; it is so short that an ended session or a
-    disabled member is out everywhere within a second. Refusals are not remembered.
+    So an ended session or a disabled member is out everywhere at once, and within a second where no news comes.
+    Refusals are not remembered; what many ask at once is one look-up.
     """
 
-    def __init__(
-        self,
-        db: Database,
-        clock: Clock,
-        *,
-        memory_s: float = 1.0,
-        size: int = 4096,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, db: Database, clock: Clock, news: News, *, size: int = 32_768) -> None:
         self._db = db
         self._clock = clock
-        self._memory_s = memory_s
-        self._size = size
-        self._monotonic = monotonic
-        self._known: OrderedDict[bytes, tuple[float, SignedIn, datetime]] = OrderedDict()
+        self._known: Memory[bytes, tuple[SignedIn, datetime]] = Memory(news, size=size, lives_s=_REMEMBERED_S)
+        self._reads: Gathering[bytes, tuple[SignedIn, datetime]] = Gathering(self._read)
+        news.on("session", self._ended)
+        news.on("member", lambda _member_id: self._known.forget_all())
 
     async def who(self, token: str) -> SignedIn:
         """The member behind `token`. Raises `SignInNeeded` (401)."""
         if not _TOKEN.fullmatch(token):
             raise SignInNeeded
         key = _hash(token)
-        now = self._clock.now()
-        known = self._known.get(key)
-        if known is not None and known[0] > self._monotonic() and known[2] > now:
-            return known[1]
-        asked_at = self._monotonic()  # before the look-up: what it finds may be older than its answer
-        async with self._db.begin() as session:
-            found = await find(session, token, now)
-        if found is None:
-            self._known.pop(key, None)
+        known = self._known.find(key)
+        if known is None:
+            reading = self._known.reading()
+            known = await self._reads.get(key)
+            if known is not None:
+                self._known.keep(key, known, reading)
+        if known is None or known[1] <= self._clock.now():
             raise SignInNeeded
-        self._remember(key, asked_at, *found)
-        return found[0]
-
-    def _remember(self, key: bytes, asked_at: float, signed_in: SignedIn, expires_at: datetime) -> None:
-        self._known[key] = (asked_at + self._memory_s, signed_in, expires_at)
-        self._known.move_to_end(key)
-        while len(self._known) > self._size:
-            self._known.popitem(last=False)
+        return known[0]
 
     def forget(self, token: str) -> None:
         """This process sees the end of a session at once."""
-        self._known.pop(_hash(token), None)
+        self._known.forget(_hash(token))
+
+    async def _read(self, hashes: Sequence[bytes]) -> dict[bytes, tuple[SignedIn, datetime]]:
+        """Whose tokens they are and until when, while their members are not disabled."""
+        async with self._db.bare() as connection:
+            rows = await _FIND.fetch(connection, hashes=list(hashes))
+        return {row[0]: (_signed_in(*row[1:5]), row["expires_at"]) for row in rows}
+
+    def _ended(self, token_hash: str | None) -> None:
+        if token_hash is None:
+            self._known.forget_all()
+        else:
+            self._known.forget(bytes.fromhex(token_hash.removeprefix("\\x")))

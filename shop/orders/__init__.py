@@ -1,8 +1,9 @@
 """Checkout, orders, their payment and their end.
 
 An order, from the wish to the shelf
-    `checkout_controllers.place_order` opens one transaction and claims the key → `checkout.place` prices the wish
-    (`pricing`, pure), compares it with what the member saw, writes order, lines and log, and reserves the goods last →
+    `checkout_controllers.place_order` hands it to `placing`, which deals with all who wait at the same moment: `drafts`
+    reads what decides, `checkout.judge` (pure) prices each wish and compares it with what the member saw, `inking` writes
+    keys, orders, lines and log and reserves the goods in one statement that is its own transaction →
     `paying.open_sheet` (several orders: `paying_together`; at the counter: `till`) commits the attempt's intent, then asks
     WeChat → `payee.paid` (called by payments, inside the
     transaction that settles the money) sells the reserved goods → `parcels` ships and receives. Unpaid: `closing` tells

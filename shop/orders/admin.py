@@ -76,7 +76,9 @@ async def search_orders(
         rows = await listing.page(session, where, before_id=before, limit=limit + 1)
     found = page(rows, limit, lambda row: (row[0].id,))
     now, language = clock.now(), language_of(request)
-    return Page([views.summary(order, lines, now, language) for order, lines in found.items], found.next_cursor)
+    return Page(
+        [views.summary(order, views.lines_of(lines), now, language) for order, lines in found.items], found.next_cursor
+    )
 
 
 @get(

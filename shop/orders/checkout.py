@@ -1,25 +1,22 @@
-"""From a wish to an order. `consider` answers what it would cost and what stands in the way; `place` does it.
-
-Locks: none before the stock rows, which come last and in SKU order; inserts anywhere.
+"""What a wish would cost now, and what stands in its way. `consider` reads and answers; `judge` is its pure part, by
+which orders are placed too (`placing`).
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from catalog import offers, stock
 from catalog.offers import NotOnSale, Offer, UnknownSku
 from kit.errors import Conflict, Problem, TooMany, Unprocessable
-from kit.numbers import new_no
 from shop.cart import basket
 from shop.members import addresses
 from shop.members.sessions import SignedIn
-from shop.orders import history, pricing
-from shop.orders.models import AWAITING, Order, OrderLine, OrderState
+from shop.orders import pricing
+from shop.orders.models import OrderLine
 from shop.orders.pricing import Line, Quote
 from shop.shipping import freight, templates
 
@@ -98,65 +95,49 @@ class Considered(msgspec.Struct):
 
 async def consider(session: AsyncSession, member: SignedIn, wish: Wish) -> Considered:
     """Price the wish at today's prices. Raises `EmptyWish`, `UnknownSku`, `OrderTooLarge` (422)."""
-    wants = await _wants(session, member, wish)
-    found = await offers.quote(session, list(wants))
-    for sku_id in wants:
-        if sku_id not in found:
-            raise UnknownSku(sku_id=str(sku_id))
-    quote = pricing.goods([_line(found[sku_id], quantity) for sku_id, quantity in wants.items()])
-    problems: list[Problem] = [NotOnSale(title=o.title, sku_id=str(o.sku_id)) for o in found.values() if not o.on_sale]
-    short = [
-        {"skuId": str(sku_id), "wanted": quantity, "available": found[sku_id].available}
-        for sku_id, quantity in wants.items()
-        if found[sku_id].on_sale and found[sku_id].available < quantity
-    ]
-    if short:
-        problems.append(stock.OutOfStock(items=short))
-    address = await _destination(session, member, wish)
-    if address is None:
-        problems.append(AddressNeeded(field="addressId"))
-    else:
-        quote = await _with_freight(session, quote, address.province, problems)
-    return Considered(quote, {sku_id: offer.available for sku_id, offer in found.items()}, address, problems)
-
-
-async def place(session: AsyncSession, member: SignedIn, wish: Wish, expected_fen: int, at: datetime) -> Order:
-    """Place the order or change nothing: goods reserved, prices and address kept, the log begun.
-
-    Raises `PriceChanged` (409, with `considered`), `OutOfStock` (409), and what `consider` finds.
-    """
-    await _bound_awaiting(session, member)
-    considered = await consider(session, member, wish)
-    if considered.problems:
-        raise considered.problems[0]
-    quote, address = considered.quote, considered.address
-    assert address is not None
-    if quote.total_fen != expected_fen:
-        raise PriceChanged(total_fen=quote.total_fen, expected_fen=expected_fen, considered=considered)
-    order = _order(member, wish, quote, address, at)
-    session.add(order)
-    await session.flush()
-    await session.execute(insert(OrderLine), _line_rows(order.id, quote))
-    history.begin(session, order, by=member.label, at=at)
-    if wish.from_cart:
-        await basket.take(session, member.member_id, [line.sku_id for line in quote.lines])
-    await stock.reserve(session, wants_of(quote.lines), ref=order.no, actor=member.label, at=at)
-    return order
-
-
-def wants_of(lines: Sequence[Line] | Sequence[OrderLine]) -> list[stock.Want]:
-    return [stock.Want(sku_id=line.sku_id, quantity=line.quantity) for line in lines]
-
-
-async def _wants(session: AsyncSession, member: SignedIn, wish: Wish) -> dict[int, int]:
-    """Quantities by SKU; two lines of one SKU are one."""
     lines = await basket.selected(session, member.member_id) if wish.from_cart else wish.lines
+    wants = summed(lines)
+    found = await offers.quote(session, list(wants))
+    address = await _destination(session, member, wish)
+    return judge(wants, found, address, await templates.default(session))
+
+
+def summed(lines: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """Quantities by SKU; two lines of one SKU are one. Raises `EmptyWish` (422) for none, or too many."""
     wants: dict[int, int] = {}
     for sku_id, quantity in lines:
         wants[sku_id] = wants.get(sku_id, 0) + quantity
     if not wants or len(wants) > MAX_LINES:
         raise EmptyWish(max_lines=MAX_LINES)
     return wants
+
+
+def judge(
+    wants: dict[int, int], found: dict[int, Offer], address: Destination | None, template: freight.Template
+) -> Considered:
+    """The price of `wants`, and every problem with them. Pure. Raises `UnknownSku`, `OrderTooLarge` (422)."""
+    for sku_id in wants:
+        if sku_id not in found:
+            raise UnknownSku(sku_id=str(sku_id))
+    chosen = [found[sku_id] for sku_id in wants]
+    quote = pricing.goods([_line(offer, wants[offer.sku_id]) for offer in chosen])
+    problems: list[Problem] = [NotOnSale(title=o.title, sku_id=str(o.sku_id)) for o in chosen if not o.on_sale]
+    short = [
+        {"skuId": str(offer.sku_id), "wanted": wants[offer.sku_id], "available": offer.available}
+        for offer in sorted(chosen, key=lambda offer: offer.sku_id)
+        if offer.on_sale and offer.available < wants[offer.sku_id]
+    ]
+    if short:
+        problems.append(stock.OutOfStock(items=short))
+    if address is None:
+        problems.append(AddressNeeded(field="addressId"))
+    else:
+        quote = _with_freight(quote, template, address.province, problems)
+    return Considered(quote, {offer.sku_id: offer.available for offer in chosen}, address, problems)
+
+
+def wants_of(lines: Sequence[Line] | Sequence[OrderLine]) -> list[stock.Want]:
+    return [stock.Want(sku_id=line.sku_id, quantity=line.quantity) for line in lines]
 
 
 def _line(offer: Offer, quantity: int) -> Line:
@@ -185,8 +166,7 @@ async def _destination(session: AsyncSession, member: SignedIn, wish: Wish) -> D
     return None if found is None else msgspec.convert(found, Destination, from_attributes=True)
 
 
-async def _with_freight(session: AsyncSession, quote: Quote, province: str, problems: list[Problem]) -> Quote:
-    template = await templates.default(session)
+def _with_freight(quote: Quote, template: freight.Template, province: str, problems: list[Problem]) -> Quote:
     undeliverable = False
 
     def freight_of(weight_g: int, goods_fen: int) -> int:
@@ -201,47 +181,3 @@ async def _with_freight(session: AsyncSession, quote: Quote, province: str, prob
     if undeliverable:
         problems.append(NotDelivered(province=province))
     return priced
-
-
-async def _bound_awaiting(session: AsyncSession, member: SignedIn) -> None:
-    statement = select(func.count()).where(Order.member_id == member.member_id, Order.state.in_(AWAITING))
-    if (await session.scalar(statement) or 0) >= MAX_AWAITING:
-        raise TooManyUnpaid(limit=MAX_AWAITING)
-
-
-def _order(member: SignedIn, wish: Wish, quote: Quote, address: Destination, at: datetime) -> Order:
-    pay_by = at + PAY_WITHIN
-    return Order(
-        no=new_no("D"),
-        member_id=member.member_id,
-        channel="mini_program",
-        source=wish.source,
-        state=OrderState.UNPAID,
-        goods_fen=quote.goods_fen,
-        discount_fen=quote.discount_fen,
-        freight_fen=quote.freight_fen,
-        total_fen=quote.total_fen,
-        trace=quote.trace,
-        address={k: v for k, v in msgspec.structs.asdict(address).items() if k != "id"},
-        note=wish.note,
-        pay_by=pay_by,
-        close_at=pay_by,
-        created_at=at,
-    )
-
-
-def _line_rows(order_id: int, quote: Quote) -> list[dict[str, Any]]:
-    return [
-        {
-            "order_id": order_id,
-            "sku_id": line.sku_id,
-            "product_id": line.product_id,
-            "title": line.title,
-            "options": line.options,
-            "image": line.image,
-            "unit_fen": line.unit_fen,
-            "quantity": line.quantity,
-            "paid_fen": paid_fen,
-        }
-        for line, paid_fen in zip(quote.lines, quote.paid_fen, strict=True)
-    ]

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from litestar import Request, post
+from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
@@ -19,9 +19,10 @@ from kit.idempotency import KeyReused, StillRunning
 from kit.web.declared import BODY, declared
 from kit.web.idempotent import IdempotencyKey
 from kit.web.problems import language_of
+from kit.web.ready import Ready
 from shop.members.edge import MEMBER_ONLY
 from shop.members.sessions import SignedIn
-from shop.orders import checkout, listing, views
+from shop.orders import checkout, views
 from shop.orders.checkout import (
     AddressNeeded,
     EmptyWish,
@@ -30,6 +31,8 @@ from shop.orders.checkout import (
     TooManyUnpaid,
     Wish,
 )
+from shop.orders.drafts import OPERATION, Ask
+from shop.orders.placing import Placing
 from shop.orders.pricing import OrderTooLarge
 from shop.orders.schemas import (
     OrderDetail,
@@ -88,24 +91,26 @@ async def place_order(
     request: Req,
     data: JSONBody[PlaceWish],
     idempotency_key: IdempotencyKey,
-    db: NamedDependency[Database],
+    placing: NamedDependency[Placing],
     clock: NamedDependency[Clock],
     member: NamedDependency[SignedIn],
-) -> OrderDetail:
-    now, language = clock.now(), language_of(request)
-    wish = idempotency.intent(member.label, "placeOrder", idempotency_key, data)
+) -> Response[OrderDetail]:
+    language = language_of(request)
+    ask = Ask(
+        member=member,
+        wish=_wish(data),
+        expected_fen=data.expected_pay_fen,
+        intent=idempotency.intent(member.label, OPERATION, idempotency_key, data),
+        at=clock.now(),
+        language=language,
+    )
     try:
-        async with db.begin() as session:
-
-            async def work() -> OrderDetail:
-                order = await checkout.place(session, member, _wish(data), data.expected_pay_fen, now)
-                structlog.contextvars.bind_contextvars(order=order.no)
-                return views.detail(await listing.get(session, order.no), now, language)
-
-            return await idempotency.once(session, wish, now, work, OrderDetail)
+        placed = await placing.place(ask)
     except PriceChanged as changed:
         changed.facts["preview"] = views.preview(changed.facts.pop("considered"), language)
         raise
+    structlog.contextvars.bind_contextvars(order=placed.no)
+    return Ready(placed.body, 201)
 
 
 ROUTES: list[Any] = [preview_checkout, place_order]

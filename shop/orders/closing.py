@@ -15,7 +15,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.errors import Conflict
 from payments import asking
-from payments.models import LIVE, Payment, PaymentState
+from payments.models import LIVE, Payment
 from payments.ports import Payee
 from payments.wechatpay.gateway import Gateway
 from shop.orders import checkout, history
@@ -24,6 +24,7 @@ from shop.orders.models import AWAITING, Order, OrderMoveRefused, OrderState
 log = structlog.get_logger()
 
 _AGAIN = timedelta(seconds=20)
+_CODES = frozenset({"timeout", "buyer"})
 
 
 class AlreadyPaid(Conflict):
@@ -54,8 +55,8 @@ async def cancel(
         if again and order.state == OrderState.CANCELLED:
             return
         live = await _intend(session, order, by=by, reason=reason, at=clock.now())
-    if live is not None and await asking.close(db, gateway, payee, clock, live) == PaymentState.RECEIVED:
-        await _refuse_if_paid(db, no)
+    if live is not None:
+        await asking.close(db, gateway, payee, clock, live)
     await _finish(db, no, clock)
 
 
@@ -70,15 +71,19 @@ async def _intend(session: AsyncSession, order: Order, *, by: str, reason: str, 
         if live is None:
             await _cancel(session, order, by=by, at=at)
             return None
-        history.move(session, order, OrderState.CLOSING, what="closing", by=by, at=at, reason=reason)
+        history.move(session, order, OrderState.CLOSING, what="closing", by=by, at=at, reason=_code(reason))
     order.close_at = at + _AGAIN
     return live
 
 
+def _code(reason: str | None) -> str:
+    """For the log, which is for good: what a person wrote stands in the order only, where it can be erased."""
+    return reason if reason in _CODES else "written"
+
+
 async def _cancel(session: AsyncSession, order: Order, *, by: str, at: datetime) -> None:
-    history.move(
-        session, order, OrderState.CANCELLED, what="cancelled", by=by, at=at, reason=order.close_reason or "timeout"
-    )
+    reason = _code(order.close_reason or "timeout")
+    history.move(session, order, OrderState.CANCELLED, what="cancelled", by=by, at=at, reason=reason)
     order.cancelled_at = at
     await session.flush()
     lines = await history.lines_of(session, order)
@@ -86,19 +91,16 @@ async def _cancel(session: AsyncSession, order: Order, *, by: str, at: datetime)
 
 
 async def _finish(db: Database, no: str, clock: Clock) -> None:
-    """Nobody can pay it any more: give the goods back, unless money or another hand came first."""
+    """Nobody can pay it any more: give the goods back, unless another hand came first, or money that has paid it.
+
+    An attempt that was paid with a wrong amount has not. Raises `AlreadyPaid`.
+    """
     async with db.begin() as session:
         order = await history.lock(session, no)
         if order.state == OrderState.CLOSING:
             await _cancel(session, order, by="system", at=clock.now())
-
-
-async def _refuse_if_paid(db: Database, no: str) -> None:
-    """The attempt was paid: usually that has paid the order. When its money was declined (a wrong amount), it has not."""
-    async with db.begin() as session:
-        order = await history.lock(session, no)
-    if order.state not in AWAITING:
-        raise AlreadyPaid
+        elif order.state != OrderState.CANCELLED:
+            raise AlreadyPaid
 
 
 async def due(session: AsyncSession, now: datetime, limit: int = 50) -> list[str]:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from litestar import Request, get, post
+import msgspec
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 
@@ -11,21 +12,23 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.errors import InvalidInput, SignInNeeded
 from kit.idempotency import KeyReused, StillRunning
-from kit.paging import Page, decode_cursor, page
+from kit.paging import Page
 from kit.web.declared import BODY, declared
 from kit.web.idempotent import IdempotencyKey
 from kit.web.parameters import PathNo, QueryCursor, QueryLimit
 from kit.web.problems import language_of
+from kit.web.ready import Ready
 from payments.asking import WeChatPayUnknown
 from payments.ports import Payee
 from payments.wechatpay.gateway import Gateway
 from shop.members.edge import MEMBER_ONLY
 from shop.members.sessions import SignedIn
-from shop.orders import closing, listing, parcels, paying, views
+from shop.orders import closing, listing, parcels, paying
 from shop.orders.closing import AlreadyPaid
 from shop.orders.history import OrderNotFound
 from shop.orders.listing import Tab
-from shop.orders.models import Order, OrderMoveRefused
+from shop.orders.models import OrderMoveRefused
+from shop.orders.own_pages import LIMIT, OwnPages
 from shop.orders.schemas import (
     CancelWish,
     OrderCounts,
@@ -47,22 +50,13 @@ _ONCE = (InvalidInput, SignInNeeded, KeyReused, StillRunning, OrderNotFound)
 )
 async def list_orders(
     request: Req,
-    db: NamedDependency[Database],
-    clock: NamedDependency[Clock],
+    own_pages: NamedDependency[OwnPages],
     member: NamedDependency[SignedIn],
     status: FromQuery[Tab | None] = None,
     cursor: QueryCursor = None,
-    limit: QueryLimit = 20,
-) -> Page[OrderView]:
-    where = [Order.member_id == member.member_id]
-    if status is not None:
-        where.append(Order.state.in_(listing.TABS[status]))
-    before = decode_cursor(cursor, (int,))[0] if cursor else None
-    async with db.begin() as session:
-        rows = await listing.page(session, where, before_id=before, limit=limit + 1)
-    found = page(rows, limit, lambda row: (row[0].id,))
-    now, language = clock.now(), language_of(request)
-    return Page([views.summary(order, lines, now, language) for order, lines in found.items], found.next_cursor)
+    limit: QueryLimit = LIMIT,
+) -> Response[Page[OrderView]]:
+    return Ready(await own_pages.listed(member.member_id, status, cursor, limit, language_of(request)))
 
 
 @get(
@@ -90,13 +84,9 @@ async def count_orders(db: NamedDependency[Database], member: NamedDependency[Si
     responses=declared(InvalidInput, SignInNeeded, OrderNotFound),
 )
 async def get_order(
-    request: Req,
-    no: PathNo,
-    db: NamedDependency[Database],
-    clock: NamedDependency[Clock],
-    member: NamedDependency[SignedIn],
-) -> OrderDetail:
-    return await _view(request, db, clock, member, no)
+    request: Req, no: PathNo, own_pages: NamedDependency[OwnPages], member: NamedDependency[SignedIn]
+) -> Response[OrderDetail]:
+    return Ready(await own_pages.one(member.member_id, no, language_of(request)))
 
 
 @post(
@@ -114,6 +104,7 @@ async def cancel_order(
     data: JSONBody[CancelWish],
     idempotency_key: IdempotencyKey,
     db: NamedDependency[Database],
+    own_pages: NamedDependency[OwnPages],
     gateway: NamedDependency[Gateway],
     payee: NamedDependency[Payee],
     clock: NamedDependency[Clock],
@@ -122,7 +113,8 @@ async def cancel_order(
     async def work(again: bool) -> OrderDetail:
         by, reason, member_id = member.label, data.reason or "buyer", member.member_id
         await closing.cancel(db, gateway, payee, clock, no, by=by, reason=reason, member_id=member_id, again=again)
-        return await _view(request, db, clock, member, no)
+        seen = await own_pages.one(member.member_id, no, language_of(request))
+        return msgspec.json.decode(seen, type=OrderDetail)
 
     wish = idempotency.intent(member.label, f"cancelOrder:{no}", idempotency_key, data)
     return await idempotency.through(db, wish, clock.now(), work, OrderDetail)
@@ -141,12 +133,13 @@ async def confirm_order(
     request: Req,
     no: PathNo,
     db: NamedDependency[Database],
+    own_pages: NamedDependency[OwnPages],
     clock: NamedDependency[Clock],
     member: NamedDependency[SignedIn],
-) -> OrderDetail:
+) -> Response[OrderDetail]:
     async with db.begin() as session:
         await parcels.confirm(session, no, member_id=member.member_id, by=member.label, at=clock.now())
-    return await _view(request, db, clock, member, no)
+    return Ready(await own_pages.one(member.member_id, no, language_of(request)))
 
 
 @post(
@@ -162,19 +155,14 @@ async def refresh_payment(
     request: Req,
     no: PathNo,
     db: NamedDependency[Database],
+    own_pages: NamedDependency[OwnPages],
     gateway: NamedDependency[Gateway],
     payee: NamedDependency[Payee],
     clock: NamedDependency[Clock],
     member: NamedDependency[SignedIn],
-) -> OrderDetail:
+) -> Response[OrderDetail]:
     await paying.refresh(db, gateway, payee, clock, no, member_id=member.member_id)
-    return await _view(request, db, clock, member, no)
-
-
-async def _view(request: Req, db: Database, clock: Clock, member: SignedIn, no: str) -> OrderDetail:
-    async with db.begin() as session:
-        whole = await listing.get(session, no, member_id=member.member_id)
-    return views.detail(whole, clock.now(), language_of(request))
+    return Ready(await own_pages.one(member.member_id, no, language_of(request)))
 
 
 ROUTES: list[Any] = [

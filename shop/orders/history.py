@@ -35,13 +35,6 @@ async def lines_of(session: AsyncSession, order: Order) -> list[OrderLine]:
     return list(await session.scalars(select(OrderLine).where(OrderLine.order_id == order.id).order_by(OrderLine.id)))
 
 
-def begin(session: AsyncSession, order: Order, *, by: str, at: datetime) -> None:
-    """The first entry of a new order."""
-    session.add(
-        OrderEvent(order_id=order.id, what="placed", from_state=None, to_state=order.state, by=by, facts={}, at=at)
-    )
-
-
 def move(
     session: AsyncSession, order: Order, to: OrderState, *, what: str, by: str, at: datetime, **facts: Any
 ) -> None:

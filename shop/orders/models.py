@@ -58,6 +58,7 @@ class Order(Table):
         CheckConstraint("state IN ('unpaid', 'closing', 'cancelled') = (paid_at IS NULL)", name="paid"),
         Index(None, "member_id", "id"),
         Index("ix_orders_close_at", "close_at", postgresql_where=text("state IN ('unpaid', 'closing')")),
+        Index("ix_orders_awaiting", "member_id", postgresql_where=text("state IN ('unpaid', 'closing')")),
         Index("ix_orders_receive_by", "receive_by", postgresql_where=text("state = 'shipped'")),
         Index(None, "paid_at", postgresql_using="brin"),
         Index(None, "state", "id"),

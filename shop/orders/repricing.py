@@ -12,12 +12,12 @@ from kit.database import Database
 from kit.errors import Unprocessable, invalid
 from payments import asking, attempts
 from payments.attempts import WeChatPayUnknown
-from payments.models import PaymentState
+from payments.models import Payment
 from payments.ports import Payee
 from payments.wechatpay.gateway import Gateway
 from shop.orders import history
 from shop.orders.closing import AlreadyPaid
-from shop.orders.models import AWAITING, Order, OrderMoveRefused, OrderState
+from shop.orders.models import Order, OrderMoveRefused, OrderState
 
 _TRIES: Final = 3
 
@@ -47,19 +47,26 @@ async def reprice(
     if (price.total_fen is None) == (price.discount_fen is None) and not _freight_only(price):
         raise invalid("totalFen", "give either totalFen or discountFen, or freightFen alone")
     for _ in range(_TRIES):
-        async with db.begin() as session:
-            order = await history.lock(session, no)
-            _refuse_unless_unpaid(order)
-            if not _changes(order, price):
-                return
-            live = await attempts.live(session, [no])
-            if not live:  # and none can begin: the order is locked
-                await _put(session, order, price, by=by, reason=reason, at=clock.now())
-                return
+        live = await _decide(db, clock, no, price, by=by, reason=reason)
+        if not live:
+            return
         for payment in live:
-            if await asking.close(db, gateway, payee, clock, payment.out_trade_no) == PaymentState.RECEIVED:
-                await _refuse_if_paid(db, no)
-    raise WeChatPayUnknown  # the buyer opens one attempt after the other: ask again
+            await asking.close(db, gateway, payee, clock, payment.out_trade_no)
+    if await _decide(db, clock, no, price, by=by, reason=reason):
+        raise WeChatPayUnknown  # the buyer opens one attempt after the other: ask again
+
+
+async def _decide(db: Database, clock: Clock, no: str, price: NewPrice, *, by: str, reason: str) -> list[Payment]:
+    """The attempts that are live; without any the new price holds. Raises `AlreadyPaid` when money was there first."""
+    async with db.begin() as session:
+        order = await history.lock(session, no)
+        _refuse_unless_unpaid(order)
+        if not _changes(order, price):
+            return []
+        live = await attempts.live(session, [no])
+        if not live:  # and none can begin: the order is locked
+            await _put(session, order, price, by=by, reason=reason, at=clock.now())
+        return live
 
 
 def _freight_only(price: NewPrice) -> bool:
@@ -71,13 +78,6 @@ def _refuse_unless_unpaid(order: Order) -> None:
         raise AlreadyPaid
     if order.state != OrderState.UNPAID:
         raise OrderMoveRefused(state=order.state)
-
-
-async def _refuse_if_paid(db: Database, no: str) -> None:
-    async with db.begin() as session:
-        order = await history.lock(session, no)
-    if order.state not in AWAITING:
-        raise AlreadyPaid
 
 
 def _figures(order: Order, price: NewPrice) -> tuple[int, int]:

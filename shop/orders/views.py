@@ -1,13 +1,17 @@
 """Orders as their readers see them. The server decides what may be done (`actions`)."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from kit.errors import Problem
 from payments.models import Refund, RefundState
+from shop.orders import mine
 from shop.orders.checkout import Considered
 from shop.orders.listing import Whole
+from shop.orders.mine import Mine
 from shop.orders.models import AWAITING, Order, OrderEvent, OrderLine, OrderState
 from shop.orders.schemas import (
     AdminOrderView,
@@ -92,6 +96,11 @@ def _problem(problem: Problem, language: str) -> ProblemView:
     return ProblemView(code=problem.code(), message=problem.sentence(language), facts=problem.facts)
 
 
+def lines_of(lines: Iterable[OrderLine]) -> list[OrderLineView]:
+    """As they are shown."""
+    return [_line(line) for line in lines]
+
+
 def _line(line: OrderLine) -> OrderLineView:
     return OrderLineView(
         id=str(line.id),
@@ -108,7 +117,7 @@ def _line(line: OrderLine) -> OrderLineView:
     )
 
 
-def refund_view(refund: Refund, language: str) -> RefundView:
+def refund_view(refund: Refund | mine.Refund, language: str) -> RefundView:
     """How far the money is, for the buyer."""
     return RefundView(
         no=refund.out_refund_no,
@@ -127,44 +136,50 @@ def _event(event: OrderEvent) -> EventView:
     return msgspec.convert(event, EventView, from_attributes=True)
 
 
-def summary(order: Order, lines: list[OrderLine], now: datetime, language: str) -> OrderView:
+def summary(order: Order | mine.Head, lines: list[OrderLineView], now: datetime, language: str) -> OrderView:
     """One row of a list."""
+    return OrderView(**_shown(order, lines, now, language))
+
+
+def _shown(
+    order: Order | mine.Head, lines: list[OrderLineView] | msgspec.Raw, now: datetime, language: str
+) -> dict[str, Any]:
+    """The fields of an `OrderView`."""
     state = OrderState(order.state)
     left_ms = int((order.pay_by - now).total_seconds() * 1000)
     actions = list(_ACTIONS.get(state, ()))
     if state is OrderState.UNPAID and left_ms <= 0:
         actions.remove("pay")
-    return OrderView(
-        no=order.no,
-        state=state.value,
-        state_text=_TEXTS[state][language == "en"],
-        actions=actions,
-        goods_fen=order.goods_fen,
-        discount_fen=order.discount_fen,
-        freight_fen=order.freight_fen,
-        total_fen=order.total_fen,
-        refunded_fen=order.refunded_fen,
-        lines=[_line(line) for line in lines],
-        created_at=order.created_at,
-        pay_by=order.pay_by,
-        pay_left_ms=max(left_ms, 0) if state in AWAITING else None,
-        paid_at=order.paid_at,
-        shipped_at=order.shipped_at,
-        completed_at=order.completed_at,
-        cancelled_at=order.cancelled_at,
-    )
+    return {
+        "no": order.no,
+        "state": state.value,
+        "state_text": _TEXTS[state][language == "en"],
+        "actions": actions,
+        "goods_fen": order.goods_fen,
+        "discount_fen": order.discount_fen,
+        "freight_fen": order.freight_fen,
+        "total_fen": order.total_fen,
+        "refunded_fen": order.refunded_fen,
+        "lines": lines,
+        "created_at": order.created_at,
+        "pay_by": order.pay_by,
+        "pay_left_ms": max(left_ms, 0) if state in AWAITING else None,
+        "paid_at": order.paid_at,
+        "shipped_at": order.shipped_at,
+        "completed_at": order.completed_at,
+        "cancelled_at": order.cancelled_at,
+    }
 
 
-def detail(whole: Whole, now: datetime, language: str) -> OrderDetail:
+def detail(mine: Mine, now: datetime, language: str) -> OrderDetail:
     """All that its buyer may see."""
-    order = whole.order
     return OrderDetail(
-        **msgspec.structs.asdict(summary(order, whole.lines, now, language)),
-        address=msgspec.convert(order.address, OrderAddress),
-        note=order.note,
-        receive_by=order.receive_by,
-        parcels=[ParcelView(p.carrier, p.tracking_no, p.shipped_at) for p in whole.parcels],
-        refunds=[refund_view(refund, language) for refund in whole.refunds],
+        **_shown(mine.order, mine.lines, now, language),
+        address=mine.address,
+        note=mine.note,
+        receive_by=mine.receive_by,
+        parcels=[ParcelView(p.carrier, p.tracking_no, p.shipped_at) for p in mine.parcels],
+        refunds=[refund_view(refund, language) for refund in mine.refunds],
     )
 
 
@@ -172,7 +187,12 @@ def for_staff(whole: Whole, now: datetime, language: str) -> AdminOrderView:
     """With who, whence, and its log."""
     order = whole.order
     return AdminOrderView(
-        **msgspec.structs.asdict(detail(whole, now, language)),
+        **_shown(order, lines_of(whole.lines), now, language),
+        address=msgspec.convert(order.address, OrderAddress),
+        note=order.note,
+        receive_by=order.receive_by,
+        parcels=[ParcelView(p.carrier, p.tracking_no, p.shipped_at) for p in whole.parcels],
+        refunds=[refund_view(refund, language) for refund in whole.refunds],
         member_id=str(order.member_id),
         channel=order.channel,
         source=order.source,

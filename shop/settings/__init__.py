@@ -15,13 +15,25 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from shop.settings import pay
+from shop.settings import limits, pay
+from shop.settings.limits import LimitSettings
 from shop.settings.pay import KEY_MODES, PaySettings
-from shop.settings.reading import BadSettings, Reader, with_embedded
+from shop.settings.reading import STANDBY, BadSettings, Reader, with_embedded
 
-__all__ = ["KEY_MODES", "LOOPBACK", "BadSettings", "PaySettings", "Settings", "WeChatSettings", "placeholder", "read"]
+__all__ = [
+    "KEY_MODES",
+    "LOOPBACK",
+    "BadSettings",
+    "LimitSettings",
+    "PaySettings",
+    "Settings",
+    "WeChatSettings",
+    "placeholder",
+    "read",
+]
 
 _SANDBOX_KEY_ID = re.compile(r"^PUB_KEY_ID_0{8}")
+_UNSET = "postgresql://unset"  # never used: that DATABASE_URL is missing has been said
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0"})  # noqa: S104  (compared, never bound)
 
 
@@ -45,10 +57,15 @@ class Settings:
     database_owner_url: str = field(repr=False)
     database_direct_url: str = field(repr=False)
     database_pooler: str | None
+    database_replica_url: str | None = field(repr=False, default=None)
+    """A standby, for reads that may be a little old."""
     wechat: WeChatSettings
     pay: PaySettings
     trusted_proxies: str = ""
     """Networks of our own proxies: whose `X-Forwarded-For` counts."""
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    drain_s: int = 0
+    """How long a server that was told to end goes on answering while its proxy notices."""
 
     @property
     def production(self) -> bool:
@@ -77,10 +94,15 @@ def _settings(reader: Reader, env: str, data_dir: Path) -> Settings:
     port = reader.integer("SHOP_PORT", 8000)
     dev = env == "dev"
     hint = "start everything with `make run`, or set it" if dev else ""
-    database_url = reader.url("DATABASE_URL", why=hint, schemes=("postgresql", "postgres"))
+    database_url = reader.database("DATABASE_URL", why=hint)
+    direct_url = reader.maybe("DATABASE_DIRECT_URL")
     pooler = reader.text("DATABASE_POOLER", default="none")
     if pooler not in ("none", "transaction"):
         reader.mistakes.append(f"DATABASE_POOLER must be transaction or none, not {pooler!r}")
+    if pooler == "transaction" and direct_url is None:
+        reader.mistakes.append(
+            "DATABASE_DIRECT_URL is missing: news and jobs need a way past the pooler, which forgets who LISTENs"
+        )
     return Settings(
         env=env,
         data_dir=data_dir,
@@ -93,16 +115,18 @@ def _settings(reader: Reader, env: str, data_dir: Path) -> Settings:
             schemes=("http", "https"),
         ),
         database_url=database_url,
-        database_owner_url=reader.url(
-            "DATABASE_OWNER_URL", default=database_url or "postgresql://unset", schemes=("postgresql", "postgres")
-        ),
-        database_direct_url=reader.url(
-            "DATABASE_DIRECT_URL", default=database_url or "postgresql://unset", schemes=("postgresql", "postgres")
+        # Migrations and `doctor` go past the pooler too.
+        database_owner_url=reader.database("DATABASE_OWNER_URL", default=direct_url or database_url or _UNSET),
+        database_direct_url=reader.database("DATABASE_DIRECT_URL", default=database_url or _UNSET),
+        database_replica_url=(
+            reader.database("DATABASE_REPLICA_URL", asks=STANDBY) if reader.maybe("DATABASE_REPLICA_URL") else None
         ),
         database_pooler=None if pooler == "none" else pooler,
         wechat=(wechat := _wechat(reader)),
         pay=pay.read(reader, wechat.app_id),
         trusted_proxies=reader.text("SHOP_TRUSTED_PROXIES", default=""),
+        limits=limits.read(reader, dev=dev),
+        drain_s=reader.seconds("SHOP_DRAIN_S", default=0 if dev else 5, most=300),
     )
 
 

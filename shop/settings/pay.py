@@ -21,6 +21,8 @@ class PaySettings:
     cert_serial: str
     private_key: str = field(repr=False)
     apiv3_key: str = field(repr=False)
+    apiv3_key_before: str | None = field(repr=False, default=None)
+    """What was sealed with it while it was exchanged still opens."""
     public_key: str | None = field(repr=False)
     public_key_id: str | None
     key_mode: str
@@ -49,6 +51,9 @@ def read(reader: Reader, app_id: str) -> PaySettings:
     apiv3_key = reader.text("WECHAT_PAY_APIV3_KEY", why="32 characters from the merchant platform")
     if apiv3_key and len(apiv3_key.encode()) != 32:
         reader.mistakes.append(f"WECHAT_PAY_APIV3_KEY must be 32 bytes, not {len(apiv3_key.encode())}")
+    apiv3_key_before = reader.maybe("WECHAT_PAY_APIV3_KEY_BEFORE")
+    if apiv3_key_before and len(apiv3_key_before.encode()) != 32:
+        reader.mistakes.append(f"WECHAT_PAY_APIV3_KEY_BEFORE must be 32 bytes, not {len(apiv3_key_before.encode())}")
     region = reader.text("WECHAT_PAY_REGION", default="cn")
     if region not in HOSTS:
         reader.mistakes.append(f"WECHAT_PAY_REGION must be one of {', '.join(HOSTS)}, not {region!r}")
@@ -60,6 +65,7 @@ def read(reader: Reader, app_id: str) -> PaySettings:
         cert_serial=reader.text("WECHAT_PAY_CERT_SERIAL", why="serial of the merchant's API certificate"),
         private_key=private_key,
         apiv3_key=apiv3_key,
+        apiv3_key_before=apiv3_key_before,
         public_key=public_key,
         public_key_id=public_key_id,
         key_mode=mode,

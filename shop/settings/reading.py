@@ -1,12 +1,17 @@
 """Reading the environment: mistakes are collected, not stopped at, and never name a secret."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+PRIMARY: Final = ("primary", "read-write")
+STANDBY: Final = ("any", "standby", "read-only")
+"""What of several hosts may be asked for (`target_session_attrs`), by what the database is for."""
 
 
 class BadSettings(SystemExit):
@@ -42,10 +47,24 @@ class Reader:
             return default
         return int(value)
 
+    def seconds(self, name: str, default: int, most: int) -> int:
+        value = self.text(name, default=str(default))
+        if not value.isdecimal() or int(value) > most:
+            self.mistakes.append(f"{name} must be whole seconds from 0 to {most}, not {value!r}")
+            return default
+        return int(value)
+
     def url(self, name: str, *, default: str | None = None, why: str = "", schemes: tuple[str, ...]) -> str:
         value = self.text(name, default=default, why=why)
         if value and (urlsplit(value).scheme not in schemes or not urlsplit(value).hostname):
             self.mistakes.append(f"{name} must be a URL that begins with {' or '.join(s + '://' for s in schemes)}")
+        return value.rstrip("/")
+
+    def database(self, name: str, *, default: str | None = None, why: str = "", asks: tuple[str, ...] = PRIMARY) -> str:
+        """The address of a database on one host, or on several of which one is what `asks` names."""
+        value = self.text(name, default=default, why=why)
+        if value:
+            self.mistakes += [f"{name} {mistake}" for mistake in _database(value, asks)]
         return value.rstrip("/")
 
     def pem(self, name: str, *, why: str = "") -> str:
@@ -58,6 +77,28 @@ class Reader:
         except (OSError, UnicodeDecodeError) as error:
             self.mistakes.append(f"{name} is neither a PEM nor a readable file: {type(error).__name__}")
             return ""
+
+
+def _database(url: str, asks: tuple[str, ...]) -> Iterator[str]:
+    """What is wrong with the address of a database; its password is never repeated."""
+    parts = urlsplit(url)
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    if parts.scheme not in ("postgresql", "postgres") or not any(hosts):
+        yield "must be a URL that begins with postgresql:// or postgres://"
+        return
+    for host in hosts:
+        try:
+            alone = urlsplit(f"//{host}")
+            whole = bool(alone.hostname) and alone.port != 0
+        except ValueError:
+            whole = False
+        if not whole:
+            yield f"names a host that is none, or a port that is none: {host!r}"
+    wanted = parse_qs(parts.query).get("target_session_attrs", [])
+    if len(hosts) > 1 and not wanted:
+        yield f"names several hosts: say which one is meant, by ?target_session_attrs={asks[0]}"
+    if wanted and wanted[-1] not in asks:
+        yield f"has target_session_attrs={wanted[-1]!r}, which must be {' or '.join(asks)}"
 
 
 def check_key(reader: Reader, name: str, pem: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 from sqlalchemy import exists, func, insert, select, update
@@ -27,7 +28,24 @@ async def default(session: AsyncSession) -> Template:
     return STANDARD if row is None else read(row)
 
 
-def read(row: FreightTemplate) -> Template:
+class _Written(msgspec.Struct):
+    """A row as JSON."""
+
+    first_g: int
+    first_fen: int
+    extra_g: int
+    extra_fen: int
+    free_over_fen: int | None
+    regions: Regions
+
+
+@lru_cache(maxsize=8)
+def of_json(row: str | None) -> Template:
+    """The template that a row of the table says as JSON (`row_to_json`); without a row, `STANDARD`."""
+    return STANDARD if row is None else read(msgspec.json.decode(row, type=_Written))
+
+
+def read(row: FreightTemplate | _Written) -> Template:
     rate = Rate(
         first_g=row.first_g,
         first_fen=row.first_fen,
@@ -35,7 +53,8 @@ def read(row: FreightTemplate) -> Template:
         extra_fen=row.extra_fen,
         free_over_fen=row.free_over_fen,
     )
-    return Template(rate, msgspec.convert(row.regions, Regions))
+    regions = row.regions
+    return Template(rate, regions if isinstance(regions, Regions) else msgspec.convert(regions, Regions))
 
 
 async def list_all(session: AsyncSession) -> Sequence[FreightTemplate]:

@@ -9,9 +9,11 @@ import httpx
 import pytest
 from litestar import Litestar, Router
 from litestar.di import Provide
+from unheard import Unheard
 
 from catalog import admin, categories, controllers, products, stock
 from catalog.admin_schemas import ProductBody, SkuBody
+from catalog.pages import Pages
 from kit.clock import ManualClock
 from kit.database import Database
 from kit.web import problems
@@ -83,6 +85,7 @@ class Staff:
 @pytest.fixture
 async def web(db: Database, clock: ManualClock, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The catalog's routes alone, as the shop mounts them."""
+    pages = Pages(db, Unheard())
     app = Litestar(
         route_handlers=[
             Router("/api/v1", route_handlers=controllers.ROUTES),
@@ -92,6 +95,7 @@ async def web(db: Database, clock: ManualClock, tmp_path: Path) -> AsyncIterator
         dependencies={
             "db": Provide(lambda: db, sync_to_thread=False),
             "clock": Provide(lambda: clock, sync_to_thread=False),
+            "pages": Provide(lambda: pages, sync_to_thread=False),
         },
         exception_handlers=problems.HANDLERS,
         middleware=[Traffic],

@@ -94,5 +94,5 @@ def test_the_locks_name_no_index_and_hash_everything() -> None:
 
 
 def test_what_a_machine_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None if "chrom" in name else f"/usr/bin/{name}")
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None if "chrom" in name else f"/usr/bin/{name}")
     assert check.missing() == {"browser": "browser tests (no Chromium, no ChromeDriver)"}

@@ -97,6 +97,7 @@ def test_a_taken_port_is_left_for_another(cluster: Cluster) -> None:
     assert cluster.port != taken
 
 
+@pytest.mark.trial("R38")
 def test_one_owner_at_a_time(cluster: Cluster) -> None:
     cluster.start()
     with pytest.raises(Trouble, match="in use by another run"):
@@ -104,6 +105,7 @@ def test_one_owner_at_a_time(cluster: Cluster) -> None:
     assert ask(cluster.app_url(), "select 1") == "1"
 
 
+@pytest.mark.trial("R38")
 def test_a_stale_pid_file_that_names_a_stranger(cluster: Cluster) -> None:
     cluster.start()
     cluster.stop()
@@ -119,6 +121,7 @@ def test_a_stale_pid_file_that_names_a_stranger(cluster: Cluster) -> None:
         stranger.wait()
 
 
+@pytest.mark.trial("R38")
 def test_a_stale_pid_file_that_names_somebody_elses_postgres(cluster: Cluster, tmp_path: Path) -> None:
     cluster.start()
     cluster.stop()
@@ -130,6 +133,7 @@ def test_a_stale_pid_file_that_names_somebody_elses_postgres(cluster: Cluster, t
         assert ask(theirs.app_url(), "select 1") == "1"
 
 
+@pytest.mark.trial("R38")
 def test_the_server_ends_when_its_owner_is_killed(cluster: Cluster) -> None:
     owner = owned_elsewhere(cluster.directory)
     pid = server_of(cluster.directory)
@@ -140,6 +144,7 @@ def test_the_server_ends_when_its_owner_is_killed(cluster: Cluster) -> None:
     assert "database system was shut down at" in cluster.log.read_text()  # it was stopped, not cut off
 
 
+@pytest.mark.trial("R38")
 def test_an_orphan_is_recognised_and_stopped(cluster: Cluster) -> None:
     cluster.start()
     cluster.stop()
@@ -193,6 +198,7 @@ def test_root_in_a_folder_that_only_root_may_enter(cluster: Cluster, tmp_path: P
     assert (cluster.directory / "pgdata").stat().st_uid == 0
 
 
+@pytest.mark.trial("R38")
 @as_root
 def test_root_where_namespaces_are_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_USER_NAMESPACES", "off")
@@ -221,6 +227,7 @@ def test_namespaces_refused_after_the_fact(cluster: Cluster, monkeypatch: pytest
         cluster.start()
 
 
+@pytest.mark.trial("R38")
 @as_root
 def test_an_ordinary_user(tmp_path: Path) -> None:
     """Inside a namespace of our making we are an ordinary user to every program, whatever this machine's accounts."""

@@ -70,6 +70,7 @@ def test_asked_to_stop_while_starting(world: World, moment: float) -> None:
     assert world.all_gone() == {}
 
 
+@pytest.mark.trial("R38")
 def test_a_killed_launcher_takes_everything_with_it_and_the_next_start_is_clean(world: World) -> None:
     run = world.launch()
     run.ready()
@@ -82,6 +83,7 @@ def test_a_killed_launcher_takes_everything_with_it_and_the_next_start_is_clean(
     assert world.processes() == {}
 
 
+@pytest.mark.trial("R38")
 def test_killed_keepers_too_leave_nothing(world: World) -> None:
     run = world.launch()
     run.ready()
@@ -105,6 +107,7 @@ def test_it_ends_with_its_parent_if_told_so(world: World) -> None:
     assert world.all_gone() == {}
 
 
+@pytest.mark.trial("R38")
 def test_a_second_start_in_the_same_folder(world: World) -> None:
     run = world.launch()
     run.ready()

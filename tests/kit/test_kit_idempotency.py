@@ -109,9 +109,11 @@ async def test_through_is_kept_and_in_flight_is_409(db: Database, clock: ManualC
 
     first = asyncio.create_task(idempotency.through(db, wish, clock.now(), slow, int))
     await entered.wait()
-    with pytest.raises(StillRunning):
-        await idempotency.through(db, wish, clock.now(), slow, int)
-    leave.set()
+    try:
+        with pytest.raises(StillRunning):
+            await asyncio.wait_for(idempotency.through(db, wish, clock.now(), slow, int), timeout=10)
+    finally:
+        leave.set()
     assert await first == 7
     assert await idempotency.through(db, wish, clock.now(), slow, int) == 7
 
@@ -135,3 +137,15 @@ async def test_a_key_left_by_a_dead_process_is_taken_over(db: Database, clock: M
         await idempotency.through(db, wish, clock.now(), work, int)
     clock.advance(timedelta(seconds=idempotency.TAKEOVER_S + 1))
     assert await idempotency.through(db, wish, clock.now(), work, int) == 3
+
+
+async def test_an_answer_is_kept_for_three_days(db: Database, clock: ManualClock) -> None:
+    """A whole weekend, and then it is dropped."""
+    calls: list[int] = []
+    await _once(db, clock, None, calls)
+    for hours, done in ((72, 1), (2, 2)):
+        clock.advance(timedelta(hours=hours))
+        async with db.begin() as session:
+            await idempotency.sweep(session, clock.now())
+        await _once(db, clock, None, calls)
+        assert len(calls) == done

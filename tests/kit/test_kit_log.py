@@ -13,10 +13,10 @@ CANARIES = {
     "nested": {"session_key": "abc", "deep": ["openid oAbcdefghijklmnopqrstuvwxyz0"]},
     "url": "https://api.weixin.qq.com/sns/jscode2session?appid=wx1&secret=5ecre7&js_code=c0de",
     "header": "Bearer abcdef",
-    "exception": "IntegrityError: duplicate key\nDETAIL:  Key (phone)=(13812345678) already exists.",
+    "exception": "IntegrityError: duplicate key\nDETAIL:  Key (phone, name)=(13812345678, Wang Xiaoming) already exists.",
     "key": "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----",
 }
-SECRETS = ("13812345678", "88_abc", "5ecre7", "c0de", "abcdef", "MIIE", "oAbcdefghijklmnopqrstuvwxyz0")
+SECRETS = ("13812345678", "88_abc", "5ecre7", "c0de", "abcdef", "MIIE", "Xiaoming", "oAbcdefghijklmnopqrstuvwxyz0")
 
 
 def test_canaries_do_not_come_out() -> None:

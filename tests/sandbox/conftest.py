@@ -1,8 +1,9 @@
-"""A sandbox that is started once, one that a test has to itself, and a merchant's inbox."""
+"""A sandbox that is started once, one that a test has to itself, one with a day behind it, and a merchant's inbox."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import billing
 import pytest
 from box import Box, Inbox
 
@@ -45,3 +46,21 @@ def inbox() -> Iterator[Inbox]:
     inbox = Inbox()
     yield inbox
     inbox.close()
+
+
+@pytest.fixture
+def day(new_box: Callable) -> tuple:
+    """A sandbox with a day of trade behind it, ten o'clock of the next morning, and what happened."""
+    box = new_box()
+    billing.at(box, 11)
+    plain = box.paid(description="手冲, 两杯\n`热", attach="shop=7,a")
+    prefunded, free = box.ordered(), box.ordered()
+    box.lever(f"payments/{prefunded}/pay", {"coupon_fen": 200})
+    box.lever(f"payments/{free}/pay", {"coupon_fen": 200, "coupon_kind": "NOCASH"})
+    refunds = [box.refund(number, 1000).json() for number in (plain, prefunded, free)]
+    box.lever("clock/advance", {"seconds": 5})
+    box.lever("settings", {"refund_delay_s": 86400 * 2})
+    late = box.refund(plain, 100).json()
+    box.lever("merchant/withdraw", {"fen": 5000})
+    yesterday = billing.at(box, 10)
+    return box, yesterday, (plain, prefunded, free), [*refunds, late]

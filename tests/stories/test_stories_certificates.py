@@ -1,7 +1,5 @@
 """A purchase and a refund of a merchant who verifies WeChat by platform certificates, or by both kinds of keys."""
 
-import asyncio
-
 import pytest
 from cast import Shop
 
@@ -10,9 +8,7 @@ from payments.wechatpay.gateway import Unknown
 
 async def test_a_purchase_and_a_refund(shop_of_an_older_merchant: Shop) -> None:
     shop = shop_of_an_older_merchant
-    async with asyncio.timeout(20):
-        while not shop.worker.gateway.keyring.certificates:  # downloaded when the shop starts
-            await asyncio.sleep(0.05)
+    await shop.certified()
     buyer, operator = await shop.buyer("alice"), await shop.operator()
     (sku,) = await shop.stocked(5)
     for _ in range(2):  # in the migration week notifications come signed by one key and by the other

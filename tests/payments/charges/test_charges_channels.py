@@ -100,10 +100,9 @@ async def test_another_of_the_members_apps(shop: Shop) -> None:
     user = shop.world.tell("codes", kind="login", user="second-wechat-user")
     other = await shop.http.post("/api/v1/sign-in", json={"code": user["code"]})
     ours = await shop.sql.fetchval("SELECT member_id FROM orders WHERE no = $1", no)
-    await shop.sql.execute(
-        "UPDATE member_session SET member_id = $1 WHERE identity_id = (SELECT max(identity_id) FROM member_session)",
-        ours,
-    )
+    for table, identity in (("member_session", "identity_id"), ("identity", "id")):
+        last = f"(SELECT max({identity}) FROM {table})"
+        await shop.sql.execute(f"UPDATE {table} SET member_id = $1 WHERE {identity} = {last}", ours)
     buyer.headers = {"authorization": f"Bearer {other.json()['accessToken']}"}
     await opened(buyer, no, "jsapi")
     assert await at_wechat(shop, old) == "CLOSED"

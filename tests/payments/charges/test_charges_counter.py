@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from cast import Operator, Shop, World
+from cast import Operator, Shop
 from sheets import at_wechat, attempts, live, ordered
+from world import World
 
 from payments import asking, counter
 from payments import attempts as attempts_of

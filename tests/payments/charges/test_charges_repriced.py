@@ -1,11 +1,14 @@
 """Staff change a price: nobody pays the old one any more, and the lines add up to the fen."""
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
 from cast import Shop
 from sheets import at_wechat, attempts, live, open_payment, opened, ordered, total
+
+from shop.orders import repricing
 
 
 async def test_the_open_sheet_is_closed_before_the_price_changes(shop: Shop) -> None:
@@ -50,6 +53,55 @@ async def test_paid_meanwhile(shop: Shop) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "already_paid")
     assert await buyer.state(no) == "paid"
     assert (await boss.post(f"/orders/{no}/reprice", {"totalFen": 900, "reason": "x"})).status_code == 409
+
+
+async def test_paid_between_the_close_and_the_price(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """WeChat had let the buyer pay when it took the close; the news is there before the new price would hold."""
+    buyer, no = await ordered(shop, 2)
+    boss = await shop.operator()
+    old = await buyer.prepay(no)
+    before = (await buyer.get(f"/orders/{no}")).json()["totalFen"]
+    decide, decisions = repricing._decide, itertools.count(1)
+
+    async def after_the_news(*given: Any, **more: Any) -> Any:
+        if next(decisions) == 2:
+            assert await at_wechat(shop, old) == "CLOSED"
+            shop.world.pay(old, raced=True)
+            assert (await shop.notify()).status_code == 204
+        return await decide(*given, **more)
+
+    monkeypatch.setattr(repricing, "_decide", after_the_news)
+    answer = await boss.post(f"/orders/{no}/reprice", {"totalFen": 900, "reason": "x"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "already_paid")
+    assert (await buyer.get(f"/orders/{no}")).json()["totalFen"] == before
+    assert await buyer.state(no) == "paid"
+
+
+@pytest.mark.parametrize(("paid", "status"), [(True, 409), (False, 503)])
+async def test_a_buyer_who_opens_one_sheet_after_the_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, paid: bool, status: int
+) -> None:
+    """After so many the price is left as it is; money on the last one is told all the same."""
+    buyer, no = await ordered(shop, 2)
+    boss = await shop.operator()
+    await buyer.prepay(no)
+    before = (await buyer.get(f"/orders/{no}")).json()["totalFen"]
+    decide, decisions = repricing._decide, itertools.count(1)
+
+    async def with_another_sheet(*given: Any, **more: Any) -> Any:
+        number, last = next(decisions), repricing._TRIES
+        if 1 < number <= (last if paid else last + 1):
+            await buyer.prepay(no)
+        found = await decide(*given, **more)
+        if number == last and paid:
+            shop.world.pay(await live(shop, no))  # and nobody hears of it before the close
+        return found
+
+    monkeypatch.setattr(repricing, "_decide", with_another_sheet)
+    answer = await boss.post(f"/orders/{no}/reprice", {"totalFen": 900, "reason": "x"})
+    assert answer.status_code == status, answer.text
+    assert (await buyer.get(f"/orders/{no}")).json()["totalFen"] == before
+    assert await buyer.state(no) == ("paid" if paid else "unpaid")
 
 
 async def test_the_old_amount_lands_after_all(shop: Shop) -> None:

@@ -1,5 +1,5 @@
 """Somebody who can sign and seal anything, and a shop that believes it."""
 
-from test_attacks_notices import Liar, liar
+from liar import Liar, liar
 
 __all__ = ["Liar", "liar"]

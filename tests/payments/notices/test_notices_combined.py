@@ -4,7 +4,8 @@ import os
 from typing import Any
 
 from cast import Shop
-from test_attacks_notices import Liar
+from liar import Liar
+from traces import state_of
 
 
 async def _told(shop: Shop, liar: Liar) -> tuple[str, dict[str, Any]]:
@@ -32,15 +33,11 @@ async def _told(shop: Shop, liar: Liar) -> tuple[str, dict[str, Any]]:
     return no, whole
 
 
-async def _state(shop: Shop, no: str) -> str:
-    return str(await shop.sql.fetchval("SELECT state FROM orders WHERE no = $1", no))
-
-
 async def test_only_a_payments_notice_pays_a_combination(shop: Shop, liar: Liar) -> None:
     no, whole = await _told(shop, liar)
     for kind, event in (("profitsharing", "TRANSACTION.SUCCESS"), ("transaction", "TRANSACTION.PAY_BACK")):
         answer = await liar.send(liar.envelope(whole, event, resource=liar.sealed(whole, kind)))
         assert answer.status_code == 204
-        assert await _state(shop, no) == "unpaid", (kind, event)
+        assert await state_of(shop, no) == "unpaid", (kind, event)
     assert (await liar.send(liar.envelope(whole))).status_code == 204
-    assert await _state(shop, no) == "paid"
+    assert await state_of(shop, no) == "paid"

@@ -1,6 +1,5 @@
 """Notices that are not WeChat's, or not readable: 4xx, no row, no call, hardly any work."""
 
-import asyncio
 import gzip
 import json
 import os
@@ -10,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from cast import Letter, Shop
+from cast import Shop
 from cryptography.hazmat.primitives.asymmetric import rsa
-from test_attacks_notices import SERIAL, Liar
+from liar import SERIAL, Liar
+from world import Letter
 
 from payments.wechatpay import notification
 from payments.wechatpay.keyring import Keyring
@@ -87,8 +87,7 @@ async def test_a_thousand_forged_notices_cost_no_row_no_call_and_little_time(sho
     """Also where certificates are used: an unknown serial never has them fetched again, nor lost."""
     shop = shop_of_an_older_merchant
     gateway = shop.worker.gateway
-    await gateway.refresh_keys()
-    await asyncio.sleep(0.2)  # the shop's own download at its start is over
+    await shop.certified()
     calls: list[str] = []
 
     async def count(request: httpx.Request) -> None:
@@ -164,7 +163,7 @@ async def test_an_endless_body_is_not_read_to_its_end(liar: Liar) -> None:
     assert sent <= 64 * 1024 + 2 * 8192
     announced = {**headers, "content-length": str(10**9)}
     answer = await liar.http.post("/wechat/pay/notify", content=b"{}", headers=announced)
-    assert answer.status_code == 413
+    assert (answer.status_code, answer.json()) == (413, {"code": "FAIL", "message": "请求体过大"})
 
 
 async def test_another_content_is_refused(shop: Shop, liar: Liar) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cast import ROOT, World
 from scene import ADDRESS
+from world import ROOT, World
 
 from dev import ports
 from dev.postgres import Cluster
@@ -47,7 +47,7 @@ class Serving:
 
     def fetched(self) -> int:
         """How often the server took over another set of certificates."""
-        return self.log.read_text().count('"event": "platform certificates"')
+        return self.log.read_text().count('"event":"platform certificates"')
 
     def done(self, method: str, path: str, token: str = "", body: Any = None) -> Any:
         headers = {"idempotency-key": secrets.token_hex(8), **({"authorization": f"Bearer {token}"} if token else {})}

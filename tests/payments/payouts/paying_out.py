@@ -6,6 +6,19 @@ from typing import Any
 from cast import Buyer, Operator, Shop
 
 REPORT = {"活动名称": "新会员有礼", "奖励说明": "注册奖励"}
+TRANSFERS = r"transfer-bills$"
+"""The path at WeChat where they are opened."""
+Scene = tuple[Shop, Operator, Buyer, str]
+"""The last one is the buyer's id as a member."""
+
+
+async def state_of(operator: Operator, no: str) -> str:
+    return str((await operator.get(f"/transfers/{no}")).json()["state"])
+
+
+async def pursue(shop: Shop, no: str) -> None:
+    """What the worker does with a transfer's job."""
+    await shop.worker.handlers()["payments.transfer"](no)
 
 
 async def member_id(shop: Shop, buyer: Buyer) -> str:
@@ -60,3 +73,9 @@ async def balances(shop: Shop) -> dict[str, int]:
 
 async def cases(shop: Shop) -> list[str]:
     return [row["kind"] for row in await shop.sql.fetch("SELECT kind FROM payment_exception ORDER BY id")]
+
+
+async def allow(operator: Operator, cap_fen: int) -> None:
+    rules = {"dailyCapFen": cap_fen, "shareOrders": False, "shareAtMostBp": 3000}
+    answer = await operator.shop.http.put("/admin/v1/payout-policy", headers=operator.headers, json=rules)
+    assert answer.status_code == 200, answer.text

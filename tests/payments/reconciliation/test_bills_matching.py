@@ -129,6 +129,7 @@ async def _spoil(sql: Any, first: date, second: date) -> None:
         )
 
 
+@pytest.mark.trial("R34")
 async def test_every_planted_difference_is_found_and_none_is_invented(till: Any) -> None:
     """Two days of 20,000 payments and 2,000 refunds, 95 differences of every kind, and the gap between two balances."""
     count = 20_000

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from cast import World
+from world import World
 
 QUIET = {"refund_delay_s": 1, "refund_gap_s": 0}
 

@@ -1,6 +1,7 @@
 """One cause, one number; and what WeChat's refusals and silences make of it."""
 
 import re
+from typing import Any
 
 import pytest
 from cast import Shop
@@ -86,6 +87,18 @@ async def test_an_unknown_outcome_is_asked_for_and_the_number_stays(shop: Shop, 
     assert (await order.rows())[0]["state"] in {"processing", "succeeded"}
 
 
+async def test_what_wechat_has_is_not_sent_again(shop: Shop) -> None:
+    """The answer is lost, and the next one would be too: the question finds what is there."""
+    operator, order = await shop.operator(), await bought(shop)
+    await ask(operator, order.no, amountFen=500)
+    (row,) = await order.rows()
+    shop.world.faults(method="POST", path=".*/refunds", times=2, effect="500_after")
+    with pytest.raises(Unknown):
+        await shop.worker.submit_refund(row["out_refund_no"])
+    await shop.worker.submit_refund(row["out_refund_no"])
+    assert (await order.rows())[0]["state"] in {"processing", "succeeded"}
+
+
 async def test_parts_go_out_a_minute_apart_without_anybody_being_refused(shop: Shop) -> None:
     shop.world.tell("settings", refund_gap_s=60)
     operator, order = await shop.operator(), await bought(shop)
@@ -130,6 +143,19 @@ async def test_what_wechat_would_never_take_is_refused_before_anything_is_touche
     await shop.sql.execute("UPDATE payment SET external = false WHERE payable = $1", order.no)
     seen = await order.seen()
     assert (seen["refundedFen"], seen["refunds"]) == (0, [])
+
+
+async def test_more_than_is_left_is_refused_by_name(shop: Shop) -> None:
+    order = await bought(shop)
+    told: dict[str, Any] = {"reason": "少发", "by": "staff:1", "at": shop.world.clock.now()}
+    async with shop.db.begin() as session:
+        payment = await refunds.find_applied(session, order.no)
+        assert payment is not None
+        await refunds.request(session, payment, 400, cause="first", **told)
+        with pytest.raises(refunds.RefundTooMuch) as refusal:
+            await refunds.request(session, payment, order.total_fen - 399, cause="rest", **told)
+        await session.rollback()
+    assert refusal.value.facts == {"left_fen": order.total_fen - 400}
 
 
 async def test_the_database_refuses_more_than_was_received(shop: Shop) -> None:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cast import World
 from false_wechat import FalseWeChat
+from world import World
 
 from payments.wechatpay.gateway import ChargeAsk, Gateway
 from shop.app import gateway_of

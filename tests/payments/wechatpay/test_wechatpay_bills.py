@@ -8,9 +8,9 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from cast import World
 from conftest import speaking
 from false_wechat import FalseWeChat
+from world import World
 
 from payments.wechatpay.gateway import ChargeAsk, Gateway, Refused, Unknown
 
@@ -34,7 +34,7 @@ async def test_a_day_of_the_simulated_wechat(
             day = (world.clock.now() + timedelta(hours=8)).date()
             with pytest.raises(Refused):
                 await gateway.bills.apply_trade(day)
-            world.skip(days=2)
+            world.skip(days=2, hours=10)  # whatever the hour is now: yesterday's bills are there from ten o'clock on
             for apply in (gateway.bills.apply_trade, gateway.bills.apply_fund_flow):
                 ticket = await apply(day)
                 text = await _read(gateway.bills.download(ticket.download_url))

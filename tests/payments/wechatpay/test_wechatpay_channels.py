@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cast import World
 from conftest import speaking
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from world import World
 
 from payments.wechatpay.client import AppParams, PayParams
 from payments.wechatpay.gateway import ChargeAsk, Gateway, Refused

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 from litestar import Litestar
+from unheard import Unheard
 
 from kit.clock import ManualClock
 from kit.database import Database
@@ -26,7 +27,7 @@ def passwords() -> Passwords:
 
 @pytest.fixture
 def app(settings: Settings, clock: ManualClock, passwords: Passwords) -> Litestar:
-    return create_app(settings, clock=clock, passwords=passwords)
+    return create_app(settings, clock=clock, passwords=passwords, news=Unheard())
 
 
 @pytest.fixture

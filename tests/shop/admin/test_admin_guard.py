@@ -10,6 +10,8 @@ from litestar import Litestar, get, post
 from kit.clock import ManualClock
 from kit.database import Database
 from kit.web.actor import requires
+from kit.web.limits import Limiter
+from kit.web.peer import Peers
 from shop.admin import controllers, router
 from shop.admin.roles import CLERK, MANAGER, PERMISSIONS, Role
 
@@ -81,9 +83,9 @@ async def test_a_route_without_a_permission_stops_the_start(db: Database, clock:
     @post("/kept", guards=[requires("orders.read")])
     async def kept() -> None: ...
 
-    router.guarded([kept], db, clock)
+    router.guarded([kept], db, clock, Limiter(Peers(), {}))
     with pytest.raises(router.Unguarded):
-        router.guarded([kept, forgotten], db, clock)
+        router.guarded([kept, forgotten], db, clock, Limiter(Peers(), {}))
 
 
 async def test_the_roles_are_named_and_nested() -> None:

@@ -1,9 +1,15 @@
 import asyncio
+import contextvars
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from kit.clock import ManualClock
+from kit.database import Database
+from kit.web.actor import Actor
+from shop.admin import staff
 from shop.members import people
 from shop.shipping import templates
 
@@ -51,6 +57,24 @@ async def test_two_managers_who_dismiss_each_other_leave_one(ann: Any, ben: Any,
     )
     assert sum(answer.status_code == 200 for answer in answers) == 1
     assert await sql.fetchval("SELECT count(*) FROM staff WHERE role = 'manager' AND NOT disabled") == 1
+
+
+async def _dismiss(db: Database, whom: int, now: datetime) -> None:
+    async with db.begin() as session:
+        await staff.change(session, whom, disabled=True, by=Actor(kind="staff", id=1, name="x"), now=now)
+
+
+async def test_the_second_of_two_who_dismiss_each_other_waits(
+    ann: Any, ben: Any, db: Database, clock: ManualClock, sql: Any
+) -> None:
+    await ann.ask("PUT", f"/staff/{ben.id}", {"role": "manager"})
+    async with db.begin() as session:
+        await staff.change(session, int(ben.id), disabled=True, by=Actor("staff", int(ann.id), "ann"), now=clock.now())
+        second = asyncio.create_task(_dismiss(db, int(ann.id), clock.now()), context=contextvars.Context())
+        while not second.done() and not await sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)  # `lock_timeout` ends it if nothing else does
+    with pytest.raises(staff.LastManager):
+        await second
 
 
 async def test_a_reset_password_signs_everyone_out(office: httpx.AsyncClient, ann: Any, ben: Any) -> None:

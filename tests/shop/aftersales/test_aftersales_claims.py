@@ -78,3 +78,13 @@ def test_any_sequence_adds_up(lines: list[tuple[int, int]], freight_fen: int, st
 def test_no_share_of_a_plain_amount_exceeds_what_is_left(amount_fen: int, lefts: list[int]) -> None:
     if amount_fen <= sum(lefts):
         assert all(part <= left for part, left in zip(share(amount_fen, lefts), lefts, strict=True))
+
+
+def test_a_plain_amount_is_claimed_to_the_fen_when_no_piece_is_left_but_freight_is() -> None:
+    """A refund of the freight failed and is owed again; meanwhile money goes back by hand, which is what it is."""
+    order, rows = _order([(2, 2000)], freight_fen=800)
+    claims.take(order, rows, [Claim(0, 2, 0)], 0, 0)
+    order.freight_refunded_fen -= 368
+    rows[0].refunded_fen -= 1131
+    parts, freight_fen = claims.take(order, rows, [], 0, 209)
+    assert sum(part.amount_fen for part in parts) + freight_fen == 209

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from cast import ROOT, Shop
+from cast import Shop
+from world import ROOT
 
 from shop.doctor import audit
 

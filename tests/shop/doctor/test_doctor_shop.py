@@ -14,13 +14,13 @@ from typing import Any
 
 import asyncpg
 import pytest
-from cast import ROOT, World
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from started import Started
 from visits import but, examined
+from world import ROOT, World
 
 from shop.doctor import keys, setup
 from shop.settings import Settings, read

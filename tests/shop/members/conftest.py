@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from unheard import Unheard
 
 from kit.clock import ManualClock
 from kit.database import Database
@@ -63,7 +64,7 @@ async def shop(settings: Settings, clock: ManualClock, db: Database, known: Know
     platform = Platform(
         wechat, db, clock, app_id=settings.wechat.app_id, app_secret=settings.wechat.app_secret, pause_s=0.001
     )
-    app = create_app(settings, clock=clock, platform=platform)
+    app = create_app(settings, clock=clock, platform=platform, news=Unheard())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://shop/api/v1") as client:
         yield client

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 from kit.clock import ManualClock
 from kit.database import Database
 from kit.errors import SignInNeeded
+from kit.news import TRUST_S, News
 from shop.members import people
 from shop.members.sessions import MAX_PER_MEMBER, Sessions
+from shop.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -164,21 +167,42 @@ async def test_a_disabled_member_is_out_and_stays_out(
     assert await _who(shop, alice.token) == 401
 
 
-async def test_another_process_sees_the_end_when_its_memory_fades(alice: Any, db: Database, clock: ManualClock) -> None:
-    wall = 100.0
-    elsewhere = Sessions(db, clock, monotonic=lambda: wall)
+async def test_another_process_hears_of_the_end(
+    alice: Any, db: Database, clock: ManualClock, settings: Settings
+) -> None:
+    news = News(settings.database_direct_url)
+    elsewhere = Sessions(db, clock, news)
+    listening = asyncio.create_task(news.listen())
+    await _until(lambda: news.holds(float("-inf")))
     assert (await elsewhere.who(alice.token)).member_id == int(alice.id)
+    assert len(elsewhere._known._known) == 1
     await alice.ask("POST", "/sign-out")
-    wall += 1.0
+    await _until(lambda: not elsewhere._known._known)
     with pytest.raises(SignInNeeded):
         await elsewhere.who(alice.token)
+    listening.cancel()
+
+
+async def test_without_news_memory_fades_within_a_second(alice: Any, db: Database, clock: ManualClock) -> None:
+    deaf = Sessions(db, clock, News("postgresql://nobody@127.0.0.1:9/none"))
+    assert (await deaf.who(alice.token)).member_id == int(alice.id)
+    await alice.ask("POST", "/sign-out")
+    await asyncio.sleep(TRUST_S)
+    with pytest.raises(SignInNeeded):
+        await deaf.who(alice.token)
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.01)
 
 
 async def test_the_memory_is_bounded(alice: Any, bob: Any, db: Database, clock: ManualClock) -> None:
-    small = Sessions(db, clock, size=1)
+    small = Sessions(db, clock, News("postgresql://nobody@127.0.0.1:9/none"), size=1)
     await small.who(alice.token)
     await small.who(bob.token)
-    assert len(small._known) == 1
+    assert len(small._known._known) == 1
 
 
 async def test_signing_in_again_and_again_keeps_twenty_sessions(

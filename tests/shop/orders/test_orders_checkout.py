@@ -69,6 +69,14 @@ async def test_the_same_key_ten_times_at_once_is_one_order(shop: Shop) -> None:
     assert (other.status_code, other.json()["code"]) == (422, "key_reused")
 
 
+async def test_a_key_is_each_members_own(shop: Shop) -> None:
+    alice, bob = await shop.buyer("alice"), await shop.buyer("bob")
+    (a,) = await shop.stocked(5)
+    placed = [await buyer.place({a: 1}, key="one-and-the-same") for buyer in (alice, bob)]
+    assert [answer.status_code for answer in placed] == [201, 201]
+    assert placed[0].json()["no"] != placed[1].json()["no"]
+
+
 async def test_twenty_members_race_for_five_pieces(shop: Shop) -> None:
     (a,) = await shop.stocked(5)
     buyers = [await shop.buyer(f"racer{n}") for n in range(20)]

@@ -3,26 +3,21 @@
 The application believes a key made here, so that anything can be signed.
 """
 
-import base64
 import dataclasses
 import json
 import os
-import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from cast import Shop
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from liar import Liar, liar, unpaid_trade
 
+from payments.wechatpay.keyring import CannotOpen, Keyring, Sealed
 from shop.app import create_app
-from shop.settings import Settings, read
 
-SERIAL = "PUB_KEY_ID_0114232134912410000000000000"
+__all__ = ["liar"]
+pytestmark = pytest.mark.trial("R32")
 STRANGE: list[Any] = [
     *(None, 0, -1, 1.5, 2**63, 2**70, "", "\0", "a\0b", "\ud83d", "x" * 500, "../..", "' OR 1=1", "٣"),
     *([], {}, [[]], {"a": None}, True, "null", "9" * 400, "2018-06-08T10:34:56", "not a time", "0001-01-01T00:00:00Z"),
@@ -30,88 +25,8 @@ STRANGE: list[Any] = [
 MATTERS = ("out_trade_no", "trade_state", "amount", "mchid", "appid")
 
 
-class Liar:
-    """Signs and seals whatever it is given."""
-
-    def __init__(self, http: httpx.AsyncClient, settings: Settings, key: rsa.RSAPrivateKey) -> None:
-        self.http = http
-        self.settings = settings
-        self.key = key
-
-    def sealed(self, plain: Any, kind: str = "transaction") -> dict[str, Any]:
-        nonce, extra = os.urandom(6).hex(), kind
-        raw = plain if isinstance(plain, bytes) else json.dumps(plain).encode()
-        cipher = AESGCM(self.settings.pay.apiv3_key.encode()).encrypt(nonce.encode(), raw, extra.encode())
-        return {
-            "original_type": kind,
-            "algorithm": "AEAD_AES_256_GCM",
-            "ciphertext": base64.b64encode(cipher).decode(),
-            "associated_data": extra,
-            "nonce": nonce,
-        }
-
-    def envelope(self, plain: Any, event: str = "TRANSACTION.SUCCESS", **changed: Any) -> dict[str, Any]:
-        kind = "refund" if event.startswith("REFUND") else "transaction"
-        return {
-            "id": os.urandom(16).hex(),
-            "create_time": "2026-03-02T12:00:00+08:00",
-            "resource_type": "encrypt-resource",
-            "event_type": event,
-            "summary": "支付成功",
-            "resource": self.sealed(plain, kind),
-            **changed,
-        }
-
-    async def send(self, body: Any, *, off_s: int = 0, **headers: str) -> httpx.Response:
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        timestamp, nonce = str(int(time.time()) + off_s), os.urandom(16).hex()
-        signed = b"%s\n%s\n%s\n" % (timestamp.encode(), nonce.encode(), raw)
-        signature = self.key.sign(signed, padding.PKCS1v15(), SHA256())
-        sent = {
-            "content-type": "application/json",
-            "wechatpay-serial": SERIAL,
-            "wechatpay-timestamp": timestamp,
-            "wechatpay-nonce": nonce,
-            "wechatpay-signature": base64.b64encode(signature).decode(),
-            "wechatpay-signature-type": "WECHATPAY2-SHA256-RSA2048",
-            **headers,
-        }
-        encoded = {name: value.encode("latin-1") for name, value in sent.items()}
-        return await self.http.post("/wechat/pay/notify", content=raw, headers=encoded)
-
-
-@pytest.fixture
-async def liar(shop: Shop, settings: Settings) -> AsyncIterator[Liar]:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    given = {**shop.world.env, "DATABASE_URL": settings.database_url, "SHOP_DATA_DIR": str(settings.data_dir)}
-    found = read(given)
-    found = dataclasses.replace(found, pay=dataclasses.replace(found.pay, public_key=public, public_key_id=SERIAL))
-    app = create_app(found, clock=shop.world.clock)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
-        yield Liar(http, found, key)
-
-
 async def _trade(shop: Shop, liar: Liar) -> tuple[str, dict[str, Any]]:
-    """An unpaid order, and what WeChat would say if it were paid."""
-    buyer = await shop.buyer("alice")
-    (sku,) = await shop.stocked(5)
-    no = await buyer.order({sku: 1})
-    out_trade_no = await buyer.prepay(no)
-    total = await shop.sql.fetchval("SELECT amount_fen FROM payment WHERE out_trade_no = $1", out_trade_no)
-    return no, {
-        "mchid": liar.settings.pay.mch_id,
-        "appid": liar.settings.wechat.app_id,
-        "out_trade_no": out_trade_no,
-        "transaction_id": "4200009999202603021111111111",
-        "trade_type": "JSAPI",
-        "trade_state": "SUCCESS",
-        "bank_type": "OTHERS",
-        "success_time": "2026-03-02T12:00:00+08:00",
-        "payer": {"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"},
-        "amount": {"total": total, "payer_total": total, "currency": "CNY", "payer_currency": "CNY"},
-    }
+    return await unpaid_trade(shop, liar, bank_type="OTHERS", payer={"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"})
 
 
 async def _state(shop: Shop, no: str) -> str:
@@ -213,3 +128,23 @@ async def test_five_minutes_either_way(shop: Shop, liar: Liar) -> None:
     assert await _state(shop, no) == "paid"
     assert (await liar.send(body, off_s=290)).status_code == 204
     assert await shop.sql.fetchval("SELECT count(*) FROM payment WHERE applied") == 1
+
+
+async def test_the_key_before_this_one_opens_what_is_on_its_way(shop: Shop, liar: Liar) -> None:
+    """The APIv3 key was exchanged while a notification was under way; a third key opens nothing."""
+    pay = liar.settings.pay
+    keys = {"public_key": pay.public_key, "public_key_id": pay.public_key_id}
+    body = liar.envelope({"a": 1})
+    sealed = Sealed(**body["resource"])
+    for new, before in ((pay.apiv3_key, None), ("n" * 32, pay.apiv3_key), (pay.apiv3_key, "b" * 32)):
+        assert Keyring(new, apiv3_key_before=before, **keys).open(sealed) == b'{"a": 1}'
+    for new, before in (("n" * 32, None), ("n" * 32, "b" * 32)):
+        with pytest.raises(CannotOpen):
+            Keyring(new, apiv3_key_before=before, **keys).open(sealed)
+    no, trade = await _trade(shop, liar)
+    exchanged = dataclasses.replace(pay, apiv3_key="n" * 32, apiv3_key_before=pay.apiv3_key)
+    app = create_app(dataclasses.replace(liar.settings, pay=exchanged), clock=shop.world.clock)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
+        assert (await Liar(http, liar.settings, liar.key).send(liar.envelope(trade))).status_code == 204
+    assert await _state(shop, no) == "paid"

@@ -1,0 +1,143 @@
+"""The catalog's public answers, kept as bytes; the stock in them is looked after twice a second while somebody asks.
+
+Context: lists and products are asked a hundred times as often as they change, but what they say of stock must be of
+now. Decision: an answer is encoded once with places for its stock, which are filled again when something of it has moved
+(`catalog.flow`), by one cheap look-up that many requests share. A change of a product ends its answers in every process (`kit.news`). Consequence: the second
+request touches neither routing nor the product tables. Alternative: an outer cache, which would know neither.
+"""
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from catalog import categories, detail, listing
+from catalog.detail import Found, ProductNotFound
+from catalog.flow import Flow
+from catalog.levels import Levels
+from catalog.listing import Wish
+from catalog.printing import Page, printed
+from kit.database import Database
+from kit.gathering import Gathering
+from kit.memory import Memory
+from kit.news import News
+from kit.web.shelf import Answer, Asked, Find, key_of
+
+STOCK_LIVES_S: Final = 0.9
+"""Stock that is shown is younger than a second; what is ordered is decided by the stock of now."""
+_LIVES_S: Final = 30.0
+"""How often a page is read anew although nobody changed it: how often things were sold is told to nobody."""
+_DETAILS_BYTES: Final = 24 * 1024 * 1024
+_LISTS_BYTES: Final = 8 * 1024 * 1024
+"""Apart, so that made-up searches push no product out."""
+# Asked again each time, and answered 304 while nothing changed: stock and prices are never stale.
+_ASK_AGAIN: Final = b"public, no-cache"
+_A_MINUTE: Final = b"public, max-age=60"
+
+
+class Pages:
+    """`key` is what was asked (`kit.web.shelf.key_of`); `under` is where the catalog's routes are mounted."""
+
+    def __init__(self, db: Database, news: News, *, under: str = "/api/v1") -> None:
+        self._db = db
+        self._news = news
+        self._levels = Levels(db)
+        self._flow = Flow(db)
+        self._changed_at = float("-inf")
+        self._detail_path = f"{under}/products/".encode()
+        self._detail_key = re.compile(self._detail_path + rb"([1-9][0-9]{0,15})\?")
+        self.finds: dict[str, Find] = {f"{under}/products": self.find, f"{under}/categories": self.find}
+        """For `kit.web.shelf`."""
+        self._details: Memory[bytes, Page] = Memory(news, size=_DETAILS_BYTES, lives_s=_LIVES_S, weigh=Page.weight)
+        self._lists: Memory[bytes, Page] = Memory(news, size=_LISTS_BYTES, lives_s=_LIVES_S, weigh=Page.weight)
+        self._reads: Gathering[int, Found] = Gathering(self._read_details, most=64)
+        news.on("product", self._product_changed)
+        news.on("category", self._category_changed)
+
+    async def find(self, scope: Asked) -> Answer | None:
+        """An answer that was given before and still holds, its stock of now; or any product.
+
+        Raises `ProductNotFound` (404), `DatabaseUnavailable`.
+        """
+        key = key_of(scope)
+        if not key.startswith(self._detail_path):
+            page = self._lists.find(key)
+        else:
+            page = self._details.find(key)
+            plain = self._detail_key.fullmatch(key) if page is None else None
+            if plain:
+                scope["operation"] = "getProduct"  # also of a refusal
+                return await self.product(key, int(plain[1]))
+        return None if page is None else await self._stocked(page)
+
+    async def product(self, key: bytes, product_id: int) -> Answer:
+        """Raises `ProductNotFound` (404)."""
+        reading = self._details.reading()
+        found = await self._reads.get(product_id)
+        if found is None:
+            raise ProductNotFound
+        stocked_by = [tuple(found.skus), *((sku,) for sku in found.skus)]
+        page = printed("getProduct", _ASK_AGAIN, found.shown, stocked_by, reading[0])
+        if key == self._key(product_id):  # the one by which a change of it is found
+            self._details.keep(key, page, reading)
+        return page
+
+    async def products(self, key: bytes, wish: Wish) -> Answer:
+        """Raises `InvalidInput` (400) for a cursor of another list."""
+        as_of = self._as_of()
+        reading = (as_of, self._lists.reading()[1])  # it may know no more than that
+        async with self._db.reading(as_of=as_of) as connection:
+            found = await listing.read(connection, wish)
+        page = printed("listProducts", _ASK_AGAIN, found.page, found.skus)
+        page.fill(await self._levels.of(page.skus))
+        if not wish.in_stock:  # whether a product is in such a list changes with each sale
+            self._lists.keep(key, page, reading)
+        return page
+
+    async def categories(self, key: bytes) -> Answer:
+        """The whole tree."""
+        reading = self._lists.reading()
+        async with self._db.begin() as session:
+            tree = await categories.tree(session)
+        page = printed("listCategories", _A_MINUTE, tree, [])
+        self._lists.keep(key, page, reading)
+        return page
+
+    async def _stocked(self, page: Page) -> Page:
+        if not page.skus:
+            return page
+        flow, now = self._flow, time.monotonic()
+        if now - flow.at > STOCK_LIVES_S:
+            await flow.look()
+        elif now - flow.at > STOCK_LIVES_S / 2 and not flow.expected:
+            flow.soon()  # whoever asks next need not wait
+        turn = flow.turn
+        if page.turn != turn and now - page.stock_at > STOCK_LIVES_S:
+            if not flow.holds(page.skus, page.stock_at):
+                page.fill(await self._levels.of(page.skus))
+            page.turn = turn
+        return page
+
+    async def _read_details(self, product_ids: Sequence[int]) -> dict[int, Found]:
+        async with self._db.bare() as connection:
+            return await detail.read(connection, product_ids)
+
+    def _as_of(self) -> float:
+        """What a list must know: every change that was heard of, and the stock of a moment ago; without news, all."""
+        now = time.monotonic()
+        return max(self._changed_at, now - STOCK_LIVES_S) if self._news.holds(float("-inf")) else now
+
+    def _key(self, product_id: int) -> bytes:
+        return b"%b%d?" % (self._detail_path, product_id)
+
+    def _product_changed(self, product_id: str | None) -> None:
+        self._changed_at = time.monotonic()
+        self._lists.forget_all()
+        if product_id is None:
+            self._details.forget_all()
+        else:
+            self._details.forget(self._key(int(product_id)))
+
+    def _category_changed(self, _category_id: str | None) -> None:
+        self._changed_at = time.monotonic()
+        self._lists.forget_all()

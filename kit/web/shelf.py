@@ -1,0 +1,103 @@
+"""Answers that are bytes, given before routing.
+
+Context: a few pages are asked for most, and routing, injection and validation cost more than giving them. Decision: who
+makes them is asked first, by the beginning of the path, and answers or says nothing; then the request goes the usual way,
+where the same page is a route like all others, with its refusals and its place in the document. Consequence: only the
+owner of a page (`catalog.pages`, `shop.orders.own_pages`) knows who may have it and when it ends. Alternative: Litestar's
+response cache, which stands behind its routing and keeps for a fixed time whatever changes meanwhile.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request, Response
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from kit.errors import Problem
+from kit.web.problems import on_any, on_problem
+
+_JSON = (b"content-type", b"application/json")
+
+
+class Answer(msgspec.Struct):
+    """A 200 as it goes out."""
+
+    operation: str
+    """The route that gave it, for log and metrics."""
+    cache_control: bytes
+    etag: bytes
+    """Empty: it has none."""
+    body: bytes
+
+
+Asked = MutableMapping[str, Any]
+Find = Callable[[Asked], Awaitable[Answer | None]]
+"""Given the scope of a GET. What it raises is answered as a route's; `scope["operation"]` says whose it is."""
+
+
+def key_of(scope: Mapping[str, Any]) -> bytes:
+    """What was asked, as it was written."""
+    return bytes(scope["raw_path"]) + b"?" + bytes(scope["query_string"])
+
+
+class Shelf:
+    """ASGI middleware, outside of Litestar: GETs of paths that begin with one of `finds` are asked of it first."""
+
+    def __init__(self, app: ASGIApp, finds: Mapping[str, Find]) -> None:
+        self._app = app
+        self._finds = dict(finds)
+        self._paths = tuple(finds)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP and scope["method"] == "GET" and scope["path"].startswith(self._paths):
+            try:
+                answer = await self._find(scope)
+            except Exception as error:  # noqa: BLE001  (nobody else turns it into an answer out here)
+                request: Request[Any, Any, Any] = Request(scope)
+                refusal = on_problem(request, error) if isinstance(error, Problem) else on_any(request, error)
+                await refusal.to_asgi_response(None, request)(scope, receive, send)
+                return
+            if answer is not None:
+                scope["operation"] = answer.operation  # type: ignore[typeddict-unknown-key]
+                await _give(answer, scope, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _find(self, scope: Any) -> Answer | None:
+        path = scope["path"]
+        for begins, find in self._finds.items():
+            if path.startswith(begins):
+                return await find(scope)
+        return None
+
+
+async def _give(answer: Answer, scope: Scope, send: Send) -> None:
+    headers = [(b"cache-control", answer.cache_control)]
+    held = []
+    if answer.etag:
+        headers.append((b"etag", answer.etag))
+        held = [value for name, value in scope["headers"] if name == b"if-none-match"]
+    if held and _is_held(answer, b",".join(held)):
+        start: Any = {"type": "http.response.start", "status": 304, "headers": headers}
+        body = b""
+    else:
+        length = (b"content-length", str(len(answer.body)).encode())
+        start = {"type": "http.response.start", "status": 200, "headers": [_JSON, length, *headers]}
+        body = answer.body
+    await send(start)
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def response(request: Request[Any, Any, Any], answer: Answer) -> Response[Any]:
+    """The same from a route: the body, or 304 when the client holds these very bytes."""
+    headers = {"etag": answer.etag.decode(), "cache-control": answer.cache_control.decode()}
+    if _is_held(answer, (request.headers.get("if-none-match") or "").encode()):
+        return Response(None, status_code=304, headers=headers)
+    return Response(answer.body, media_type=MediaType.JSON, headers=headers)
+
+
+def _is_held(answer: Answer, said: bytes) -> bool:
+    held = [one.strip() for one in said.replace(b"W/", b"").split(b",")]
+    return answer.etag in held or held == [b"*"]

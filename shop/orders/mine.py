@@ -1,0 +1,213 @@
+"""Members' own orders: those of all who ask at the same moment are read together; the owner stands in every WHERE.
+
+Lines come as they are shown, JSON of the database's as it came; the rest under the names of the tables' rows, which
+`views` reads.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import ARRAY, BigInteger, Text
+
+from kit.database import Database
+from kit.gathering import Gathering
+from kit.statement import Statement
+from shop.orders.history import OrderNotFound
+from shop.orders.schemas import OrderAddress, OrderLineView
+
+
+class Head(msgspec.Struct):
+    """A row of `orders`, as far as a list shows it."""
+
+    id: int
+    no: str
+    state: str
+    goods_fen: int
+    discount_fen: int
+    freight_fen: int
+    total_fen: int
+    refunded_fen: int
+    created_at: datetime
+    pay_by: datetime
+    paid_at: datetime | None
+    shipped_at: datetime | None
+    completed_at: datetime | None
+    cancelled_at: datetime | None
+
+
+class Parcel(msgspec.Struct):
+    carrier: str
+    tracking_no: str
+    shipped_at: datetime
+
+
+class Refund(msgspec.Struct):
+    out_refund_no: str
+    amount_fen: int
+    state: str
+    reason: str
+    payer_refund_fen: int | None
+    user_received_account: str | None
+    requested_at: datetime
+    succeeded_at: datetime | None
+
+
+class Mine(msgspec.Struct):
+    """One order with what its buyer sees of it."""
+
+    order: Head
+    lines: list[OrderLineView] | msgspec.Raw
+    """`Raw`: a JSON array of them."""
+    address: OrderAddress
+    note: str
+    receive_by: datetime | None
+    parcels: list[Parcel]
+    refunds: list[Refund]
+
+
+_HEAD: Final = Head.__struct_fields__
+_HEADS = ", ".join(f"o.{name}" for name in _HEAD)
+_LINES: Final = """l.id::text, l.sku_id::text, l.product_id::text, l.title, l.options::text, l.image, l.unit_fen, l.quantity,
+    l.paid_fen, l.refunded_quantity, l.refunded_fen"""
+"""The fields of an `OrderLineView`."""
+_LINE_OBJECT: Final = ", ".join(
+    f'{column} AS "{name}"'
+    for column, name in zip(
+        _LINES.replace("options::text", "options").split(","), OrderLineView.__struct_encode_fields__, strict=True
+    )
+)
+"""The same under the names of its JSON."""
+_AFTER_HEAD: Final = 1 + len(_HEAD)
+_LAST: Final = 2**63 - 1
+
+
+_HEADS_OF = Statement(
+    f"""
+    SELECT w.place, {_HEADS}
+    FROM unnest(:members, :states, :befores, :mosts) WITH ORDINALITY AS w (member, states, before, most, place)
+    CROSS JOIN LATERAL (
+        SELECT * FROM orders x
+        WHERE x.member_id = w.member AND x.id < w.before
+            AND (w.states IS NULL OR x.state = ANY(string_to_array(w.states, ',')))
+        ORDER BY x.id DESC LIMIT w.most
+    ) o
+    ORDER BY w.place, o.id DESC
+    """,  # noqa: S608  (only our own constants)
+    members=ARRAY(BigInteger),
+    states=ARRAY(Text),
+    befores=ARRAY(BigInteger),
+    mosts=ARRAY(BigInteger),
+)
+_LINES_OF = Statement(
+    f"SELECT l.order_id, {_LINES} FROM order_line l WHERE l.order_id = ANY(:orders) ORDER BY l.order_id, l.id",  # noqa: S608
+    orders=ARRAY(BigInteger),
+)
+_ONES = Statement(
+    f"""
+    SELECT w.place, {_HEADS}, o.address::text, o.note, o.receive_by,
+        (SELECT json_agg(x)::text FROM (
+            SELECT {_LINE_OBJECT} FROM order_line l WHERE l.order_id = o.id ORDER BY l.id) x),
+        (SELECT json_agg(p ORDER BY p.id)::text FROM (
+            SELECT id, carrier, tracking_no, shipped_at FROM parcel WHERE order_id = o.id) p),
+        (SELECT json_agg(r ORDER BY r.id)::text FROM (
+            SELECT id, {", ".join(Refund.__struct_fields__)} FROM refund WHERE payable = o.no) r)
+    FROM unnest(:members, :nos) WITH ORDINALITY AS w (member, no, place)
+    JOIN orders o ON o.no = w.no AND o.member_id = w.member
+    """,  # noqa: S608
+    members=ARRAY(BigInteger),
+    nos=ARRAY(Text),
+)
+_address = msgspec.json.Decoder(OrderAddress)
+_parcels = msgspec.json.Decoder(list[Parcel])
+_refunds = msgspec.json.Decoder(list[Refund])
+
+
+class PageWish(msgspec.Struct, frozen=True):
+    """`limit` orders of a member, newest first: those in `states` (all: `None`), from below the id `before`."""
+
+    member_id: int
+    states: tuple[str, ...] | None
+    before: int | None
+    limit: int
+
+
+Page = list[tuple[Head, list[OrderLineView]]]
+
+
+class MyOrders:
+    """One for each process: those who ask at the same moment are read together."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._pages: Gathering[PageWish, Page] = Gathering(self._read_pages, most=32, at_once=1)
+        self._ones: Gathering[tuple[int, str], Mine] = Gathering(self._read_ones, most=64, at_once=1)
+
+    async def page(self, wish: PageWish) -> Page:
+        """Orders with their lines, and one more without, if there is one. Raises `DatabaseUnavailable`."""
+        return await self._pages.get(wish) or []
+
+    async def get(self, member_id: int, no: str) -> Mine:
+        """Raises `OrderNotFound` (404), also for somebody else's."""
+        found = await self._ones.get((member_id, no))
+        if found is None:
+            raise OrderNotFound
+        return found
+
+    async def _read_pages(self, wishes: Sequence[PageWish]) -> dict[PageWish, Page]:
+        async with self._db.bare() as connection:
+            heads = await _HEADS_OF.fetch(
+                connection,
+                members=[wish.member_id for wish in wishes],
+                states=[wish.states and ",".join(wish.states) for wish in wishes],
+                befores=[_LAST if wish.before is None else wish.before for wish in wishes],
+                mosts=[wish.limit + 1 for wish in wishes],
+            )
+            lines = await _LINES_OF.fetch(connection, orders=list(_shown(heads, wishes)))
+        shown: defaultdict[int, list[OrderLineView]] = defaultdict(list)
+        for row in lines:
+            shown[row[0]].append(_line(row[1:]))
+        found: defaultdict[PageWish, Page] = defaultdict(list)
+        for row in heads:
+            found[wishes[row[0] - 1]].append((Head(*row[1:]), shown[row[1]]))
+        return found
+
+    async def _read_ones(self, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Mine]:
+        async with self._db.bare() as connection:
+            rows = await _ONES.fetch(connection, members=[key[0] for key in keys], nos=[key[1] for key in keys])
+        return {keys[row[0] - 1]: _mine(row) for row in rows}
+
+
+def _shown(heads: Sequence[Any], wishes: Sequence[PageWish]) -> set[int]:
+    """Ids of the orders whose lines are wanted; of each wish's heads, which come in a row, all but one too many."""
+    ids: set[int] = set()
+    place = left = 0
+    for head in heads:
+        if head[0] != place:
+            place, left = head[0], wishes[head[0] - 1].limit
+        if left:
+            ids.add(head[1])
+            left -= 1
+    return ids
+
+
+def _mine(row: Any) -> Mine:
+    address, note, receive_by, lines, parcels, refunds = row[_AFTER_HEAD:]
+    return Mine(
+        order=Head(*row[1:_AFTER_HEAD]),
+        lines=msgspec.Raw(lines.encode()),
+        address=_address.decode(address),
+        note=note,
+        receive_by=receive_by,
+        parcels=_parcels.decode(parcels) if parcels else [],
+        refunds=_refunds.decode(refunds) if refunds else [],
+    )
+
+
+def _line(values: Sequence[Any]) -> OrderLineView:
+    line = OrderLineView(*values)
+    written: Any = line.options  # a JSON text
+    line.options = msgspec.Raw(written.encode())  # type: ignore[assignment]
+    return line

@@ -1,0 +1,102 @@
+"""A member's own order pages as bytes, given before routing: of what members look at again and again, routing, injection
+and validation cost more than the reading.
+
+What is not plainly asked goes the long way and is answered or refused there; refusals here are in the same words.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final, get_args
+from urllib.parse import parse_qsl
+
+import msgspec
+import structlog
+
+from kit.clock import Clock
+from kit.fields import NO
+from kit.paging import Page, decode_cursor, page
+from kit.web.headers import values
+from kit.web.limits import Limiter
+from kit.web.problems import language_said
+from kit.web.shelf import Answer, Asked
+from shop.members.edge import token_of
+from shop.members.sessions import Sessions
+from shop.orders import listing, views
+from shop.orders.listing import Tab
+from shop.orders.mine import MyOrders, PageWish
+
+PATH: Final = "/api/v1/orders"
+_NO = re.compile(NO)
+_LIMIT = re.compile(r"[1-9][0-9]?|100")
+_BESIDE: Final = frozenset({"counts"})
+"""Routes of their own where a number might stand."""
+_KEPT_BY_NOBODY: Final = b"no-store"
+LIMIT: Final = 20
+
+
+class OwnPages:
+    """`find` is for `kit.web.shelf`; the routes use the rest."""
+
+    def __init__(self, orders: MyOrders, sessions: Sessions, limiter: Limiter, clock: Clock) -> None:
+        self._orders = orders
+        self._sessions = sessions
+        self._limiter = limiter
+        self._clock = clock
+
+    async def listed(self, member_id: int, tab: Tab | None, cursor: str | None, limit: int, language: str) -> bytes:
+        """A `Page[OrderView]`. Raises `InvalidInput` (400) for a cursor of something else."""
+        states = None if tab is None else listing.TABS[tab]
+        before = decode_cursor(cursor, (int,))[0] if cursor else None
+        rows = await self._orders.page(PageWish(member_id, states, before, limit))
+        found = page(rows, limit, lambda row: (row[0].id,))
+        now = self._clock.now()
+        items = [views.summary(order, lines, now, language) for order, lines in found.items]
+        return msgspec.json.encode(Page(items, found.next_cursor))
+
+    async def one(self, member_id: int, no: str, language: str) -> bytes:
+        """An `OrderDetail`. Raises `OrderNotFound` (404)."""
+        found = await self._orders.get(member_id, no)
+        return msgspec.json.encode(views.detail(found, self._clock.now(), language))
+
+    async def find(self, scope: Asked) -> Answer | None:
+        """What a member plainly asks for. Raises what the routes raise."""
+        what = _asked(scope)
+        if what is None:
+            return None
+        scope["operation"] = "getOrder" if isinstance(what, str) else "listOrders"  # also of a refusal
+        member = await self._sessions.who(token_of(values(scope, b"authorization")))
+        structlog.contextvars.bind_contextvars(member=member.member_id)
+        self._limiter.member(member.member_id, "GET")
+        language = language_said(*values(scope, b"accept-language"))
+        if isinstance(what, str):
+            body = await self.one(member.member_id, what, language)
+        else:
+            body = await self.listed(member.member_id, *what, language)
+        return Answer(operation=scope["operation"], cache_control=_KEPT_BY_NOBODY, etag=b"", body=body)
+
+
+Listed = tuple[Tab | None, str | None, int]
+
+
+def _asked(scope: Asked) -> str | Listed | None:
+    """The number of an order, or which list; `None`: something else."""
+    path: str = scope["path"]
+    if path == PATH:
+        return _list_asked(scope["query_string"])
+    no = path[len(PATH) + 1 :]
+    if no in _BESIDE or not _NO.match(no) or path[len(PATH)] != "/":
+        return None
+    scope["path_params"] = {"no": no}  # for the log line
+    return no
+
+
+def _list_asked(query: bytes) -> Listed | None:
+    if not query:
+        return None, None, LIMIT
+    pairs: Sequence[tuple[str, str]] = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    said = dict(pairs)
+    tab, limit = said.pop("status", None), said.pop("limit", str(LIMIT))
+    cursor = said.pop("cursor", None)
+    if said or len(pairs) > 3 or cursor == "" or not _LIMIT.fullmatch(limit) or tab not in (None, *get_args(Tab)):
+        return None
+    return tab, cursor, int(limit)  # type: ignore[return-value]  # it is one of the tabs

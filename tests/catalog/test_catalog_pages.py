@@ -1,0 +1,188 @@
+"""What is remembered of the catalog is what is so: a change is seen at once, stock within a second."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from litestar import Litestar, Router
+from litestar.di import Provide
+
+from catalog import controllers
+from catalog.levels import Reading
+from catalog.pages import Pages
+from catalog.printing import printed
+from catalog.schemas import Option, ProductDetail, SkuDetail
+from dev.postgres import Cluster
+from kit.database import Database
+from kit.news import TRUST_S, News
+from kit.web import problems
+from kit.web.shelf import Shelf
+
+pytestmark = pytest.mark.anyio
+MOVE = """
+    WITH held AS (SELECT sku_id, location_id, available FROM stock ORDER BY sku_id FOR NO KEY UPDATE),
+    moved AS (UPDATE stock s SET available = $1 FROM held h WHERE s.sku_id = h.sku_id
+        RETURNING s.sku_id, s.location_id, $1 - h.available AS delta)
+    INSERT INTO stock_move (sku_id, location_id, delta_available, delta_reserved, delta_sold, reason, ref, actor, at)
+    SELECT sku_id, location_id, delta, 0, 0, 'counted', '', 'test', now() FROM moved
+"""
+Put = Callable[..., Awaitable[int]]
+
+
+class Remembering:
+    """The catalog as a process serves it: with a memory, and news from the database."""
+
+    def __init__(self, http: httpx.AsyncClient, news: News, pages: Pages) -> None:
+        self.http = http
+        self.news = news
+        self.pages = pages
+
+    async def seen(self, product: int) -> tuple[int | None, int]:
+        """Price and stock, by the product's page; no price while the list says another: one hears of it first."""
+        page = (await self.http.get(f"/api/v1/products/{product}")).json()
+        listed = (await self.http.get("/api/v1/products")).json()["items"]
+        agreed = {item["priceFen"] for item in listed if item["id"] == str(product)} == {page["priceFen"]}
+        return page["priceFen"] if agreed else None, page["stock"]
+
+    async def until(self, holds: Callable[[], Awaitable[bool]], within_s: float = 1.0) -> None:
+        async with asyncio.timeout(within_s):
+            while not await holds():
+                await asyncio.sleep(0.01)
+
+
+async def _remembering(db: Database, news: News) -> AsyncIterator[Remembering]:
+    pages = Pages(db, news)
+    app = Litestar(
+        [Router("/api/v1", route_handlers=controllers.ROUTES)],
+        dependencies={"pages": Provide(lambda: pages, sync_to_thread=False)},
+        exception_handlers=problems.HANDLERS,
+        logging_config=None,
+    )
+    app.asgi_handler = Shelf(app.asgi_handler, pages.finds)
+    listening = asyncio.create_task(news.listen())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as http:
+        yield Remembering(http, news, pages)
+    listening.cancel()
+
+
+@pytest.fixture
+async def hearing(clean: Cluster, db: Database) -> AsyncIterator[Remembering]:
+    news = News(clean.app_url())
+    async for made in _remembering(db, news):
+        async with asyncio.timeout(5):
+            while not news.holds(float("-inf")):
+                await asyncio.sleep(0.01)
+        yield made
+
+
+@pytest.fixture
+async def deaf(db: Database) -> AsyncIterator[Remembering]:
+    async for made in _remembering(db, News("postgresql://nobody@127.0.0.1:9/none")):
+        yield made
+
+
+async def test_a_changed_price_is_seen_at_once(hearing: Remembering, shelf: Put, sql: Any) -> None:
+    product = await shelf("明前龙井", price=9900)
+    assert (await hearing.seen(product))[0] == 9900
+    await sql.execute("UPDATE product SET min_price_fen = 8800, max_price_fen = 9900 WHERE id = $1", product)
+
+    async def cheaper() -> bool:
+        return (await hearing.seen(product))[0] == 8800
+
+    await hearing.until(cheaper, 0.5)
+
+
+async def test_a_page_is_its_schema_field_by_field(hearing: Remembering, shelf: Put) -> None:
+    page = (await hearing.http.get(f"/api/v1/products/{await shelf('明前龙井')}")).json()
+    assert tuple(page) == ProductDetail.__struct_encode_fields__
+    assert {tuple(sku) for sku in page["skus"]} == {SkuDetail.__struct_encode_fields__}
+    msgspec.convert(page, ProductDetail)
+
+
+async def test_without_news_a_changed_price_is_seen_within_a_second(deaf: Remembering, shelf: Put, sql: Any) -> None:
+    product = await shelf("明前龙井", price=9900)
+    assert (await deaf.seen(product))[0] == 9900
+    await sql.execute("UPDATE product SET min_price_fen = 8800, max_price_fen = 9900 WHERE id = $1", product)
+    await asyncio.sleep(TRUST_S)
+    assert (await deaf.seen(product))[0] == 8800
+
+
+async def test_stock_is_never_older_than_a_second(hearing: Remembering, shelf: Put, sql: Any) -> None:
+    product = await shelf("明前龙井", pieces=5)
+    assert (await hearing.seen(product))[1] == 5
+    for pieces in (12345, 12000, 0):
+        await sql.execute(MOVE, pieces)
+        await asyncio.sleep(1.0)
+        assert (await hearing.seen(product))[1] == pieces
+
+
+async def test_what_goes_off_sale_is_gone(hearing: Remembering, shelf: Put, sql: Any) -> None:
+    product = await shelf("明前龙井")
+    path = f"/api/v1/products/{product}"
+    assert (await hearing.http.get(path)).status_code == 200
+    await sql.execute("UPDATE product SET status = 'off_sale' WHERE id = $1", product)
+
+    async def gone() -> bool:
+        return (await hearing.http.get(path)).status_code == 404
+
+    await hearing.until(gone)
+    assert (await hearing.http.get("/api/v1/products")).json()["items"] == []
+
+
+async def test_a_sku_that_is_switched_off_is_neither_shown_nor_counted(
+    hearing: Remembering, shelf: Put, sql: Any
+) -> None:
+    product = await shelf("明前龙井", pieces=5)
+    assert (await hearing.seen(product))[1] == 5
+    await sql.execute("UPDATE sku SET enabled = false WHERE product_id = $1", product)
+
+    async def none_left() -> bool:
+        page = (await hearing.http.get(f"/api/v1/products/{product}")).json()
+        return page["stock"] == 0 and page["skus"] == []
+
+    await hearing.until(none_left)
+
+
+async def test_what_changes_while_it_is_read_is_not_remembered(hearing: Remembering) -> None:
+    memory = hearing.pages._details
+    page = printed("getProduct", b"no-cache", _detail(), [(1,), (1,)], 0.0)
+    reading = memory.reading()
+    hearing.pages._product_changed("7")
+    memory.keep(b"/api/v1/products/7?", page, reading)
+    assert memory.find(b"/api/v1/products/7?") is None
+
+
+async def test_the_second_answer_is_the_first_and_its_tag_is_known(hearing: Remembering, shelf: Put) -> None:
+    product = await shelf("明前龙井")
+    for path in (f"/api/v1/products/{product}", "/api/v1/products", "/api/v1/categories"):
+        first, second = await hearing.http.get(path), await hearing.http.get(path)
+        assert first.content == second.content
+        for name in ("etag", "cache-control", "content-type"):
+            assert first.headers[name] == second.headers[name], (path, name)
+        held = await hearing.http.get(path, headers={"if-none-match": first.headers["etag"]})
+        assert (held.status_code, held.content) == (304, b"")
+
+
+def _detail() -> ProductDetail:
+    sku = SkuDetail("1", 100, None, None, 10, [Option("1", "1", '"stock":8888888888888888')], 3)
+    return ProductDetail(
+        id="7", category_id="1", title='"stock":8888888888888888', subtitle="", images=[], detail_images=[],
+        description="", tags=[], price_fen=100, max_price_fen=100, list_price_fen=None, sold=0, stock=3, specs=[],
+        skus=[sku],
+    )  # fmt: skip
+
+
+async def test_a_title_that_looks_like_a_place_is_none() -> None:
+    page = printed("getProduct", b"no-cache", _detail(), [(1,), (1,)], 0.0)
+    page.fill(Reading(1.0, {1: 42}))
+    assert page.body.count(b'"stock":42') == 2
+    assert page.body.count(b"8888888888888888") == 2
+    tag = page.etag
+    page.fill(Reading(2.0, {1: 7}))
+    assert page.body.count(b'"stock":7') == 2
+    assert page.etag != tag
+    page.fill(Reading(1.5, {1: 9}))  # an older look comes late
+    assert page.body.count(b'"stock":7') == 2

@@ -1,0 +1,126 @@
+"""A member's order pages before routing are the routes' own, byte for byte; whatever is not plainly asked goes the long way."""
+
+from typing import Any
+
+import pytest
+from cast import Buyer, Shop
+from unheard import Unheard
+
+from kit.database import Database
+from kit.errors import Problem
+from kit.web.limits import Limiter
+from kit.web.peer import Peers
+from shop.members.sessions import Sessions
+from shop.orders.mine import MyOrders
+from shop.orders.own_pages import OwnPages
+
+
+class Believed(Unheard):
+    """News under which a session stays known."""
+
+    def holds(self, read_at: float) -> bool:
+        return True
+
+
+def _token(buyer: Buyer) -> str:
+    return buyer.headers["authorization"].removeprefix("Bearer ")
+
+
+class Desk:
+    """The pages as one process gives them."""
+
+    def __init__(self, shop: Shop, db: Database, buyer: Buyer, **rates: tuple[float, int]) -> None:
+        self.buyer, self.token = buyer, _token(buyer)
+        self.sessions = Sessions(db, shop.world.clock, Believed())
+        self.pages = OwnPages(MyOrders(db), self.sessions, Limiter(Peers(()), rates), shop.world.clock)
+
+    async def given(self, path: str, query: str = "", *more: tuple[bytes, bytes], token: str | None = None) -> Any:
+        """The bytes before routing; `None`: the long way."""
+        token = self.token if token is None else token
+        headers = [(b"authorization", f"Bearer {token}".encode()), *more]
+        scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": headers}
+        answer = await self.pages.find(scope)
+        return None if answer is None else answer.body
+
+    async def refused(self, path: str, *more: tuple[bytes, bytes], query: str = "", token: str | None = None) -> int:
+        """The status of the refusal."""
+        with pytest.raises(Problem) as refusal:
+            await self.given(path, query, *more, token=token)
+        return refusal.value.status
+
+
+@pytest.fixture
+async def desk(shop: Shop, db: Database) -> Desk:
+    return Desk(shop, db, await shop.buyer("reader"))
+
+
+async def test_lists_and_orders_are_the_routes_own(shop: Shop, desk: Desk) -> None:
+    (sku,) = await shop.stocked(50)
+    paid = await shop.paid_order(desk.buyer, {sku: 2})
+    numbers = [paid, *[await desk.buyer.order({sku: 1}) for _ in range(3)]]
+    asked = ["", "limit=2", "status=unpaid", "status=to_ship&limit=1", "limit=100&status=cancelled", "limit=1&limit=2"]
+    for query in asked:
+        routed = await shop.http.get(f"/api/v1/orders?{query}", headers=desk.buyer.headers)
+        assert _without_the_time(await desk.given("/api/v1/orders", query)) == _without_the_time(routed.content), query
+    cursor = (await desk.buyer.get("/orders", limit=2)).json()["nextCursor"]
+    second = await desk.buyer.get("/orders", limit=2, cursor=cursor)
+    given = await desk.given("/api/v1/orders", f"limit=2&cursor={cursor}")
+    assert _without_the_time(given) == _without_the_time(second.content)
+    for no in numbers:
+        routed = await desk.buyer.get(f"/orders/{no}")
+        assert _without_the_time(await desk.given(f"/api/v1/orders/{no}")) == _without_the_time(routed.content)
+    english = await desk.given(f"/api/v1/orders/{paid}", "", (b"accept-language", b"en-GB,en;q=0.9"))
+    assert b"To be shipped" in english
+
+
+def _without_the_time(body: bytes) -> bytes:
+    """The milliseconds that are left to pay go by between two looks."""
+    head, *rest = body.split(b'"payLeftMs":')
+    return head + b"".join(part.lstrip(b"0123456789") for part in rest)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=101", "limit=+5", "limit=05", "status=gone", "status=", "cursor=", "page=2",
+     "limit=5&page=2", "status=unpaid&x=", "limit=%32%30x"],
+)  # fmt: skip
+async def test_what_is_not_plainly_asked_goes_the_long_way(desk: Desk, query: str) -> None:
+    assert await desk.given("/api/v1/orders", query) is None
+
+
+@pytest.mark.parametrize("path", ["/api/v1/orders/counts", "/api/v1/orders/", "/api/v1/ordersX123456", "/api/v1/orders/a b",
+                                  "/api/v1/orders/123456789/prepay"])  # fmt: skip
+async def test_other_paths_too(desk: Desk, path: str) -> None:
+    assert await desk.given(path) is None
+
+
+@pytest.mark.parametrize("cursor", ["!", "WzEsMl0"])
+async def test_a_cursor_of_something_else_is_refused(desk: Desk, cursor: str) -> None:
+    assert await desk.refused("/api/v1/orders", query=f"cursor={cursor}") == 400
+
+
+async def test_nobody_sees_anothers(shop: Shop, desk: Desk) -> None:
+    (sku,) = await shop.stocked(5)
+    other = await shop.buyer("somebody else")
+    no = await other.order({sku: 1})
+    assert await desk.refused(f"/api/v1/orders/{no}") == 404
+    assert await desk.refused("/api/v1/orders/Nobody123") == 404
+    assert b'"items":[]' in await desk.given("/api/v1/orders")
+
+
+async def test_who_is_not_signed_in_or_says_it_twice_is_nobody(shop: Shop, desk: Desk) -> None:
+    for token in ("", "x" * 43, desk.token + "x"):
+        assert await desk.refused("/api/v1/orders", token=token) == 401
+    twice = (b"authorization", f"Bearer {desk.token}".encode())
+    assert await desk.refused("/api/v1/orders", twice) == 401
+    assert await desk.given("/api/v1/orders") is not None
+    assert (await shop.http.post("/api/v1/sign-out", headers=desk.buyer.headers)).status_code == 204
+    desk.sessions.forget(desk.token)
+    assert await desk.refused("/api/v1/orders") == 401
+
+
+async def test_who_asks_too_often_is_refused(shop: Shop, db: Database) -> None:
+    desk = Desk(shop, db, await shop.buyer("hasty"), member=(0.001, 2))
+    for _ in range(2):
+        assert await desk.given("/api/v1/orders") is not None
+    assert await desk.refused("/api/v1/orders") == 429
