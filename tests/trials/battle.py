@@ -17,7 +17,7 @@ CRASH = Path(__file__).with_name("crashing.py")
 class Battle:
     """Everything started; `heal()` starts again what was killed, `verdict()` says what is wrong in the end."""
 
-    def __init__(self, folder: Path, cluster: Cluster, world: Any) -> None:
+    def __init__(self, folder: Path, cluster: Cluster, world: Any, **settings: str) -> None:
         self.folder, self.cluster, self.world = folder, cluster, world
         ports = [free_port(), free_port()]
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
@@ -27,6 +27,7 @@ class Battle:
             "DATABASE_OWNER_URL": cluster.owner_url(),
             "SHOP_DATA_DIR": str(world.folder.parent),
             "SHOP_PUBLIC_URL": self.urls[0],
+            **settings,
         }
         seed = Part(["-m", "shop", "seed", "--products", "20"], self.environment, folder / "seed.log")
         assert seed.process.wait(60) == 0, seed.log.read_text()
@@ -60,8 +61,12 @@ class Battle:
         login, password = (Path(self.environment["SHOP_DATA_DIR"]) / "operator.txt").read_text().split()
         return Operator(*self.urls).sign_in(login, password)
 
+    @property
+    def owner_url(self) -> str:
+        return self.cluster.owner_url()
+
     def fetch(self, query: str, *values: Any) -> list[Any]:
-        return fetch(self.cluster.owner_url(), query, *values)
+        return fetch(self.owner_url, query, *values)
 
     def attempt(self, no: str) -> str:
         rows = self.fetch("SELECT out_trade_no FROM payment WHERE payable = $1 ORDER BY id DESC LIMIT 1", no)
@@ -85,7 +90,7 @@ class Battle:
         """Time passes; then every order that was promised is there, and every fen is accounted for on both sides."""
         self.world.skip(minutes=31)
         until("everything comes to rest", self.settled, patience_s)
-        assert broken(self.cluster.owner_url()) == {}
+        assert broken(self.owner_url) == {}
         rows = self.fetch("SELECT no, state FROM orders")
         states = {row["no"]: row["state"] for row in rows}
         assert [no for no in acknowledged if no not in states] == [], "acknowledged, and lost"

@@ -1,13 +1,23 @@
 """Trials: faults, lies and races against real processes."""
 
 import asyncio
-from collections.abc import Iterator
+import random
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import asyncpg
 import pytest
 import till
+from anywhere import Case, Deaths
 from battle import Battle
-from cast import World
+from cast import Shop
+from counting import CountingDoor
+from door import PROGRAMS, Door
+from mortal import Mortal
+from sqlalchemy.engine import make_url
+from trialing import Rounds
+from wired import Wired, wiring
+from world import World
 
 from dev.postgres import Cluster
 from shop import schema
@@ -57,3 +67,46 @@ def _hush(world: World) -> None:
 def _is_on_its_way(item: dict[str, Any]) -> bool:
     """Not what waits to be repeated to somebody who is gone."""
     return item["state"] == "waiting" and not item["attempts"]
+
+
+@pytest.fixture
+async def case(shop: Shop) -> Case:
+    (sku,) = await shop.stocked(5000)
+    return Case(shop, await shop.buyer("mortal"), await shop.operator(), sku)
+
+
+@pytest.fixture
+async def deaths(shop: Shop, clean: Cluster, rounds: Rounds, chance: random.Random) -> AsyncIterator[Deaths]:
+    """A process whose every message to Postgres goes through a door that counts, and may be its last."""
+    url = make_url(clean.app_url())
+    door = CountingDoor(str(url.host), int(url.port or 5432))
+    mortal = Mortal(
+        {
+            **shop.world.env,
+            "DATABASE_URL": url.set(port=door.port).render_as_string(hide_password=False),
+            "SHOP_PUBLIC_URL": shop.mailbox.url,
+            "SHOP_DATA_DIR": str(shop.world.folder.parent),
+        }
+    )
+    root = await asyncpg.connect(clean.superuser_url("shop"))
+    try:
+        yield Deaths(shop, mortal, door, root, rounds, chance)
+    finally:
+        await root.close()
+        mortal.stop()
+        door.close()
+
+
+@pytest.fixture(scope="session")
+def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wired]:
+    """The same, on wires that can be broken. Its tests are a group: one worker of xdist makes it."""
+    with wiring(tmp_path_factory.mktemp("wired")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """HAProxy, then nginx, before a server that remembers."""
+    made = Door(tmp_path_factory.mktemp("door") / "proxy", request.param)
+    yield made
+    made.close()

@@ -16,19 +16,24 @@ _ASKS_FOR_TLS = 8
 
 
 class CountingDoor:
-    """`arm(n, when, strike)`: at the nth message from now, `strike()` is called and that connection goes no further."""
+    """`arm(n, when, strike)`: at the nth message from now, `strike()` is called and that connection goes no further.
+
+    `statements` and `commits` were seen since then; `ports` are ours towards Postgres, by which it knows who is connected.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._upstream = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._lock = threading.Lock()
+        self.ports: list[int] = []
         self.arm(0, "before", lambda: None)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def arm(self, nth: int, when: str, strike: Callable[[], None]) -> None:
         with self._lock:
-            self.seen, self.struck = 0, False
+            self.statements = self.commits = 0
+            self.struck = False
             self._nth, self._when, self._strike = nth, when, strike
 
     def close(self) -> None:
@@ -41,6 +46,7 @@ class CountingDoor:
             except OSError:
                 return
             server = socket.create_connection(self._upstream)
+            self.ports.append(int(server.getsockname()[1]))
             for side in (client, server):
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             held = threading.Event()
@@ -72,7 +78,7 @@ class CountingDoor:
             kind = _exactly(client, 1)
             length = _exactly(client, 4)
             content = _exactly(client, int.from_bytes(length, "big") - 4)
-            if self._counts(kind, content) and self._is_the_one():
+            if kind in _ENDS and self._is_the_one(is_commit=kind == b"Q" and content.upper().startswith(b"COMMIT")):
                 if self._when == "before":
                     self._strike_now()
                     return
@@ -91,13 +97,13 @@ class CountingDoor:
                 continue
             client.sendall(answer)
 
-    def _counts(self, kind: bytes, content: bytes) -> bool:
-        return kind in _ENDS if self._when == "before" else kind == b"Q" and content.upper().startswith(b"COMMIT")
-
-    def _is_the_one(self) -> bool:
+    def _is_the_one(self, *, is_commit: bool) -> bool:
         with self._lock:
-            self.seen += 1
-            return self.seen == self._nth
+            self.statements += 1
+            self.commits += is_commit
+            if self._when == "before":
+                return self.statements == self._nth
+            return is_commit and self.commits == self._nth
 
     def _strike_now(self) -> None:
         self.struck = True

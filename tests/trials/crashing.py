@@ -1,6 +1,7 @@
 """`python crashing.py serve|work`: the shop, with one function that ends the process at its nth call. For trials only.
 
-`CRASH_AT` is `module:name:before|after:n`.
+`CRASH_AT` is `module:name:before|after|found:n` (`found`: after a call that gave something); what is tried stands in `points`.
+`CRASH_MARK` names the file that says it came to that: the process around it may take long to notice.
 """
 
 import importlib
@@ -22,15 +23,24 @@ def arm(spec: str) -> None:
 
     async def dying(*args: Any, **named: Any) -> Any:
         nonlocal calls
-        calls += 1
-        if when == "before" and calls == int(nth):
-            os._exit(137)
+        if when == "before":
+            calls += 1
+            _die_if(calls == int(nth))
         answer = await real(*args, **named)
-        if when == "after" and calls == int(nth):
-            os._exit(137)
+        if when == "after" or (when == "found" and answer):  # one that raised is none
+            calls += 1
+            _die_if(calls == int(nth))
         return answer
 
     setattr(owner, name, dying)
+
+
+def _die_if(now: bool) -> None:
+    if not now:
+        return
+    if os.environ.get("CRASH_MARK"):
+        Path(os.environ["CRASH_MARK"]).touch()
+    os._exit(137)
 
 
 def application() -> Any:

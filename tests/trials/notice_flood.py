@@ -1,7 +1,7 @@
 """`python tests/trials/notice_flood.py`: genuine notifications through a real server while forged ones come ten to one.
 
-Prints how long the genuine ones waited, what the database was asked for each, and whether the books are right. It is a
-script and no test: how fast a machine is says nothing about whether the code is right.
+Prints how long the genuine ones waited, what the database was asked for each, and whether the books are right. That they
+are answered in time at all is tried by `test_trials_notice_flood.py`.
 """
 
 import argparse
@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,13 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 # ruff: noqa: E402
 import asyncpg
 import httpx
-from cast import World
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from processes import Part, broken, fetch, free_port
 from till import ADDRESS, until
+from world import World
 
 from dev.postgres import Cluster
 from shop import schema, seeding
@@ -199,7 +201,9 @@ def main() -> None:
             run(options, folder, cluster)
 
 
-def run(options: argparse.Namespace, folder: Path, cluster: Cluster) -> None:
+@contextmanager
+def opened(folder: Path, cluster: Cluster, workers: int) -> Iterator[tuple[str, World]]:
+    """A shop with stock for any flood, served by so many processes: its address, and WeChat."""
     asyncio.run(schema.migrate(cluster.owner_url(), "shop_app"))
     world = World(folder / "sandbox")
     port = free_port()
@@ -218,11 +222,19 @@ def run(options: argparse.Namespace, folder: Path, cluster: Cluster) -> None:
         "INSERT INTO stock_move (sku_id, location_id, delta_available, delta_reserved, delta_sold, reason, ref, actor, at)"
         " SELECT sku_id, location_id, 1000000, 0, 0, 'initial', '', 'flood', now() FROM stock",
     )
-    server = Part(["-m", "shop", "serve", "--workers", str(options.workers)], environment, folder / "server.log")
+    server = Part(["-m", "shop", "serve", "--workers", str(workers)], environment, folder / "server.log")
     try:
-        until("the shop", lambda: _ready(url), 30)
-        asyncio.run(_prepare(url, world, options.notices + 10))
-        letters = write(WeChat(world), cluster, options)
+        until("the shop", lambda: _ready(url), 60)
+        yield url, world
+    finally:
+        server.stop()
+        world.stop()
+
+
+def run(options: argparse.Namespace, folder: Path, cluster: Cluster) -> None:
+    with opened(folder, cluster, options.workers) as (url, world):
+        asyncio.run(prepare(url, world, options.notices + 10))
+        letters = write(WeChat(world), cluster, options.forged)
         shown, rest = letters[:10], letters[10:]
         random.shuffle(rest)
         began = time.monotonic()
@@ -234,9 +246,6 @@ def run(options: argparse.Namespace, folder: Path, cluster: Cluster) -> None:
         per_notice(cluster, url, shown)
         paid = fetch(cluster.owner_url(), "SELECT count(*) AS n FROM orders WHERE state = 'paid'")[0]["n"]
         print(f"  {paid} orders paid; broken invariants: {broken(cluster.owner_url()) or 'none'}")
-    finally:
-        server.stop()
-        world.stop()
 
 
 def _ready(url: str) -> bool:
@@ -246,20 +255,18 @@ def _ready(url: str) -> bool:
         return False
 
 
-async def _prepare(url: str, world: World, orders: int) -> None:
+async def prepare(url: str, world: World, orders: int) -> None:
     async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as http:
         began = time.monotonic()
         await sell(http, world, orders)
         print(f"{orders} orders wait for their money ({time.monotonic() - began:.0f} s)", flush=True)
 
 
-def write(wechat: WeChat, cluster: Cluster, options: argparse.Namespace) -> list[tuple[bool, dict[str, str], bytes]]:
-    """One genuine notice for each payment, ten of them apart, then the rest with forged ones."""
+def write(wechat: WeChat, cluster: Cluster, each: int) -> list[tuple[bool, dict[str, str], bytes]]:
+    """One genuine notice for each payment, ten of them apart, then the rest with `each` forged ones beside it."""
     rows = fetch(cluster.owner_url(), "SELECT out_trade_no, amount_fen FROM payment WHERE state = 'open'")
     letters = [(True, *wechat.notice(row["out_trade_no"], row["amount_fen"])) for row in rows]
-    strangers = [
-        (False, forged(headers, number), body) for _, headers, body in letters[10:] for number in range(options.forged)
-    ]
+    strangers = [(False, forged(headers, number), body) for _, headers, body in letters[10:] for number in range(each)]
     return letters + strangers
 
 

@@ -12,7 +12,8 @@ import pytest
 from cast import Buyer, Shop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_trials_machine import PASSING, WHICH, Machine, _money
+from machine import EFFECTS, PASSING, WHICH, Machine, emptied
+from trialing import Rounds
 
 from kit.errors import Problem
 from payments import policy
@@ -20,7 +21,7 @@ from payments.policy import LatePayment, Policy
 from shop.orders import repricing, till
 from shop.orders.repricing import NewPrice
 
-pytestmark = pytest.mark.usefixtures("quiet")
+pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.trial("R6", "R9")]
 
 FAULTY = st.tuples(
     st.sampled_from(
@@ -32,7 +33,7 @@ FAULTY = st.tuples(
             ("POST", ".*/refunds"),
         ]
     ),
-    st.sampled_from(["500", "500_after", "502_html", "429", "bad_response_signature", "unsigned"]),
+    st.sampled_from(EFFECTS),
 )
 STEP = st.one_of(
     st.tuples(st.just("place"), st.integers(1, 3)),
@@ -48,18 +49,12 @@ STEP = st.one_of(
     st.tuples(st.just("fault"), FAULTY),
 )
 OPENING: list[tuple[Any, ...]] = [("place", 2), ("open", 0, "jsapi"), ("place", 1), ("together", 0)]
-_OF_AN_ORDER = {"open", "reprice", "pay_one", "charge"}
 
 
 class Attempts(Machine):
     """What buyers, cashiers and staff may do about paying."""
 
-    async def step(self, what: str, *given_values: Any) -> None:
-        if what in _OF_AN_ORDER:
-            if not self.orders:
-                return
-            given_values = (self.orders[given_values[0] % len(self.orders)], *given_values[1:])
-        await super().step(what, *given_values)
+    of_an_order = Machine.of_an_order | {"open", "reprice", "pay_one", "charge"}
 
     async def do_open(self, no: str, channel: str) -> None:
         answer = await self.buyer.post(f"/orders/{no}/payments", {"channel": channel})
@@ -99,25 +94,32 @@ class Attempts(Machine):
             await policy.replace(session, Policy(late_payment=wish), by="staff:1", at=at)
 
 
-@settings(
-    max_examples=30,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@settings(max_examples=12, deadline=None, database=None, suppress_health_check=SUPPRESSED)
 @given(steps=st.lists(STEP, min_size=4, max_size=24), opened=st.integers(0, 4))
-async def test_money_kept_is_goods_owed(shop: Shop, steps: list[tuple[Any, ...]], opened: int) -> None:
+async def test_money_kept_is_goods_owed(shop: Shop, rounds: Rounds, steps: list[tuple[Any, ...]], opened: int) -> None:
+    rounds(1, 1)
+    await _raced(shop, [*OPENING[:opened], *steps])
+
+
+@pytest.mark.long
+@settings(max_examples=300, deadline=None, database=None, suppress_health_check=SUPPRESSED)
+@given(steps=st.lists(STEP, min_size=20, max_size=40), opened=st.integers(0, 4))
+async def test_money_kept_is_goods_owed_after_any_race(
+    shop: Shop, rounds: Rounds, steps: list[tuple[Any, ...]], opened: int
+) -> None:
+    rounds(1, 1)
+    await _raced(shop, [*OPENING[:opened], *steps])
+
+
+async def _raced(shop: Shop, steps: list[tuple[Any, ...]]) -> None:
     shop.world.heal()
-    shop.mailbox.clear()
-    before = await _money(shop)
+    await emptied(shop)
     (sku,) = await shop.stocked(30)
     buyer: Buyer = await shop.buyer("racer")
     machine = Attempts(shop, buyer, sku)
-    for step in [*OPENING[:opened], *steps]:
-        await machine.step(*step)
-    await machine.rest()
-    after = await _money(shop)
-    assert after[0] - before[0] == after[1] - before[1], f"WeChat and we disagree about the money: {opened} {steps}"
+    await machine.live(steps)
     waiting = "SELECT kind, reference FROM payment_exception WHERE resolved_at IS NULL AND refund_id IS NULL"
     assert {row["kind"] for row in await shop.sql.fetch(waiting)} <= {"other_payer"}

@@ -3,12 +3,14 @@
 import asyncio
 
 import asyncpg
+import pytest
 from sqlalchemy import text
 
 from dev.postgres import Cluster
 from kit.database import Database
 
 
+@pytest.mark.trial("R16")
 async def test_connections_that_died_while_idle_are_replaced_in_silence(db: Database, clean: Cluster) -> None:
     """As after a restart of Postgres: every connection of the pool is dead, and no request has to pay for it."""
 

@@ -206,6 +206,7 @@ HABITS = [
 ]
 
 
+@pytest.mark.trial("R19")
 @pytest.mark.parametrize("habits", HABITS, ids=range(len(HABITS)))
 def test_habits_on_which_descriptions_disagree(street: Street, peer: Peer, habits: Habits) -> None:
     peer.habits = habits
@@ -225,6 +226,7 @@ def test_habits_on_which_descriptions_disagree(street: Street, peer: Peer, habit
     assert buyer.becomes(order["no"], "paid")
 
 
+@pytest.mark.trial("R19")
 @pytest.mark.parametrize("effect", ["500", "html", "reset", "forged"])
 @pytest.mark.parametrize("after", [False, True])
 def test_answers_that_do_not_arrive(street: Street, peer: Peer, effect: str, *, after: bool) -> None:

@@ -5,7 +5,7 @@ from cast import Shop
 
 from payments.wechatpay.gateway import Refused
 
-pytestmark = pytest.mark.usefixtures("quiet")
+pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.trial("R8")]
 
 
 async def _late_money(shop: Shop) -> str:

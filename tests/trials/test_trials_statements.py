@@ -13,7 +13,7 @@ from dev.postgres import Cluster
 from shop import schema
 from shop.aftersales import refunding
 
-pytestmark = pytest.mark.usefixtures("quiet")
+pytestmark = [pytest.mark.usefixtures("quiet"), pytest.mark.trial("R6")]
 
 RANK = {"payment": 1, "orders": 2, "refund": 3, "after_sale": 3, "stock": 5}
 """Locks are taken in this order; inserts may stand anywhere."""

@@ -1,8 +1,9 @@
 """The shop as its clients see it: a buyer's and an operator's HTTP, retried as a real client retries."""
 
+import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -81,7 +82,8 @@ class Buyer(Client):
         return self
 
     def some_sku(self, at_least: int = 5) -> dict[str, Any]:
-        """Something on sale with that many pieces."""
+        """Something on sale with that many pieces, whatever was ordered just before."""
+        time.sleep(1.0)  # stock that is shown may be of a moment ago
         for item in self.get("/api/v1/products", limit=20, inStock="true")["items"]:
             for sku in self.get(f"/api/v1/products/{item['id']}")["skus"]:
                 if sku["stock"] >= at_least:
@@ -111,7 +113,7 @@ def _fits(order: dict[str, Any], states: tuple[str, ...]) -> dict[str, Any] | No
 
 class Operator(Client):
     def sign_in(self, login: str, password: str) -> "Operator":
-        answer = self.http.post(self.urls[0] + "/admin/v1/sign-in", json={"login": login, "password": password})
+        answer = self.until_answered("POST", "/admin/v1/sign-in", {"login": login, "password": password})
         assert answer.status_code == 200, answer.text
         self.headers["authorization"] = f"Bearer {answer.json()['accessToken']}"
         return self
@@ -133,3 +135,11 @@ def until(what: str, look: Callable[[], Any], patience_s: float = 30) -> Any:
             return found
         time.sleep(0.05)
     raise AssertionError(f"waited {patience_s:.0f} s in vain: {what}")
+
+
+async def until_so(what: str, look: Callable[[], Awaitable[bool]], patience_s: float = 30) -> None:
+    """The same for what has to be awaited."""
+    end = time.monotonic() + patience_s
+    while not await look():
+        assert time.monotonic() < end, f"waited {patience_s:.0f} s in vain: {what}"
+        await asyncio.sleep(0.01)

@@ -1,0 +1,112 @@
+"""Reads from a real standby: only while it is proven to know enough, and from the primary whenever it does not."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+import pytest
+from nodes import Standby
+from sqlalchemy import text
+from trialing import Rounds
+
+from dev.postgres import Cluster
+from kit.database import DatabaseUnavailable
+from kit.replica import Replicated
+
+_WHERE = "SELECT pg_is_in_recovery()"
+
+
+@pytest.fixture(scope="module")
+def standby(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standby]:
+    with Standby(tmp_path_factory.mktemp("replica") / "b", cluster, "replica") as made:
+        yield made
+
+
+@pytest.fixture
+async def db(standby: Standby, clean: Cluster) -> AsyncIterator[Replicated]:
+    made = Replicated(clean.app_url(), standby.url(clean.app_url()), name="test")
+    yield made
+    await made.close()
+
+
+async def proven(db: Replicated, as_of: float, patience_s: float = 5) -> bool:
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        if db.knows(as_of):
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+async def where(db: Replicated, as_of: float) -> bool:
+    async with db.reading(as_of=as_of) as connection:
+        return bool(await connection.fetchval(_WHERE))
+
+
+async def test_what_may_be_a_second_old_is_read_from_the_standby(db: Replicated) -> None:
+    assert await where(db, time.monotonic()) is False  # nothing is proven yet
+    assert await proven(db, time.monotonic())
+    assert await where(db, time.monotonic() - 1) is True
+    async with db.looking(as_of=time.monotonic() - 1) as session:
+        assert await session.scalar(text(_WHERE)) is True
+    assert await where(db, time.monotonic()) is False  # this very moment is never proven
+
+
+async def test_a_standby_that_is_proven_knows_what_was_committed_before(
+    db: Replicated, sql: Any, rounds: Rounds
+) -> None:
+    """Written, then read as of after that, in a row of rounds: never the old value."""
+    await sql.execute("DROP TABLE IF EXISTS round; CREATE TABLE round (n int); GRANT SELECT ON round TO shop_app")
+    await sql.execute("INSERT INTO round VALUES (0)")
+    from_standby = 0
+    times = rounds(30, 500)
+    for n in range(1, times):
+        await sql.execute("UPDATE round SET n = $1", n)
+        written_at = time.monotonic()
+        assert await proven(db, written_at)
+        async with db.reading(as_of=written_at) as connection:
+            row = await connection.fetchrow("SELECT n, pg_is_in_recovery() AS standby FROM round")
+        assert row["n"] == n
+        from_standby += row["standby"]
+    await sql.execute("DROP TABLE round")
+    assert from_standby > times * 2 // 3
+
+
+async def test_a_standby_that_lags_is_not_asked(db: Replicated, standby: Standby, sql: Any) -> None:
+    assert await proven(db, time.monotonic())
+    await asyncio.to_thread(standby.superuser, "SELECT pg_wal_replay_pause()")
+    try:
+        await sql.execute("INSERT INTO location (id, name) VALUES (999, 'x'); DELETE FROM location WHERE id = 999")
+        paused_at = time.monotonic()
+        assert await proven(db, paused_at, patience_s=1.5) is False
+        assert await where(db, time.monotonic() - 1) is False, "older than the bound, and still asked"
+    finally:
+        await asyncio.to_thread(standby.superuser, "SELECT pg_wal_replay_resume()")
+    assert await proven(db, time.monotonic())
+
+
+async def test_a_standby_that_hangs_up_costs_one_read_and_no_more(db: Replicated, standby: Standby) -> None:
+    assert await proven(db, time.monotonic())
+    root = await asyncpg.connect(standby.url(standby.primary.superuser_url(), "postgres"))
+    await root.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop_app'")
+    await root.close()
+    for _ in range(6):
+        with suppress(DatabaseUnavailable):
+            await where(db, time.monotonic() - 1)
+    assert await where(db, time.monotonic()) is False
+    assert await proven(db, time.monotonic())
+
+
+async def test_without_the_standby_everything_is_read_from_the_primary(db: Replicated, standby: Standby) -> None:
+    """The last of this file: the standby is gone after it."""
+    assert await proven(db, time.monotonic())
+    standby.tell(signal.SIGQUIT)
+    assert standby.process is not None
+    standby.process.wait(10)
+    await asyncio.sleep(1.1)
+    for _ in range(5):
+        assert await where(db, time.monotonic() - 1) is False
