@@ -1,0 +1,55 @@
+"""What buyers look at: list pages, product pages, searches. Public, and most of the day."""
+
+from bench.ground import Ground
+from bench.measuring import Row, by_turns
+
+CONNECTIONS = 64
+SEARCH_CONNECTIONS = 16
+SEARCH_P99_MS = 30.0
+
+
+def lists(ground: Ground) -> list[Row]:
+    """W1: list pages of 20 by category, all categories that fill a page."""
+    row = Row(
+        key="W1",
+        what="product list by category",
+        target="≥ 60 % of bare",
+        limit="bare endpoint",
+        wanted=0.6,
+    )
+    return _against_bare(ground, row, ground.feed.lists(ground.stage, ground.database))
+
+
+def details(ground: Ground) -> list[Row]:
+    """W2: product pages with all SKUs and their stock, asked for as buyers do (by a Zipf law); then every product alike."""
+    row = Row(
+        key="W2",
+        what="product detail, SKUs, stock",
+        target="≥ 50 % of bare",
+        limit="bare endpoint",
+        wanted=0.5,
+    )
+    alike = Row(key="W2/alike", what="the same, every product alike", target="report", limit="bare endpoint")
+    paths = ground.feed.details(ground.size.products)
+    return _against_bare(ground, row, paths, BENCH_SKEW="1") + _against_bare(ground, alike, paths)
+
+
+def _against_bare(ground: Ground, row: Row, paths: str, **variables: str) -> list[Row]:
+    one = (ground.feed.folder / paths).read_text(encoding="utf-8").splitlines()[0]
+    with ground.bare(one) as bare:
+        ground.load("get.lua", connections=CONNECTIONS, seconds=1, BENCH_PATHS=paths, **variables)
+        load = lambda: ground.load("get.lua", connections=CONNECTIONS, BENCH_PATHS=paths, **variables)  # noqa: E731 - said once
+        by_turns([(row, load)], lambda: ground.bare_rate(bare), ground.runs)
+    row.facts["answer_bytes"] = len(ground.fetch(one))
+    return [row]
+
+
+def searches(ground: Ground) -> list[Row]:
+    """W3: two-character Chinese and English words, each found in a few to a few hundred titles."""
+    row = Row(key="W3", what="search, 16 connections", target=f"p99 ≤ {SEARCH_P99_MS:.0f} ms")
+    paths = ground.feed.searches()
+    ground.load("get.lua", connections=SEARCH_CONNECTIONS, seconds=1, BENCH_PATHS=paths)
+    load = lambda: ground.load("get.lua", connections=SEARCH_CONNECTIONS, BENCH_PATHS=paths)  # noqa: E731 - said once
+    by_turns([(row, load)], None, ground.runs)
+    row.passed = row.passed is not False and row.median("p99_ms") <= SEARCH_P99_MS
+    return [row]

@@ -1,0 +1,27 @@
+-- Paths of BENCH_PATHS (lines: a path, and a tab and a token where one is needed), each thread in its own order: all alike
+-- in turn, or with BENCH_SKEW as buyers ask, the n-th most popular one n times less often than the first (Zipf's law).
+local feed = dofile(os.getenv("BENCH_WRK") .. "/feed.lua")
+
+function setup(thread) feed.setup(thread) end
+
+local requests, at = {}, 0
+
+function init(args)
+    local mine = feed.share(feed.rows(os.getenv("BENCH_PATHS")), number, count)
+    math.randomseed(number)
+    for i = #mine, 2, -1 do
+        local j = math.random(i)
+        mine[i], mine[j] = mine[j], mine[i]
+    end
+    for i, row in ipairs(mine) do requests[i] = feed.get(row[1], row[2]) end
+end
+
+local skewed = os.getenv("BENCH_SKEW") == "1"
+
+function request()
+    local many = #requests
+    at = skewed and math.floor(many ^ math.random()) or at % many + 1
+    return requests[at]
+end
+
+function done(summary, latency) feed.done(summary, latency) end
