@@ -7,7 +7,7 @@ payment received is booked in the ledger.
 Locks: payment → (payee) order → SKU rows.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -38,6 +38,8 @@ async def settle(session: AsyncSession, payee: Payee, trade: Trade, at: datetime
         await cases.note(session, "unknown_order", trade.transaction_id, at=at, facts=facts)
         return "unknown_order"
     misfit = _misfit(payment, trade, reused=reused)
+    if misfit == "known" and payment.reversing_at is not None and payment.state == PaymentState.CLOSED:
+        await jobs.enqueue(session, CLOSE_JOB, payment.out_trade_no, after=timedelta(minutes=1))
     if misfit is not None:
         if misfit != "known":
             facts = {"out_trade_no": trade.out_trade_no, "mchid": trade.mchid, "appid": trade.appid}
@@ -68,10 +70,9 @@ def _misfit(payment: Payment, trade: Trade, *, reused: bool) -> str | None:
     said = (trade.mchid, trade.sub_mchid or None, trade.appid)
     if said != (payment.mchid, payment.sub_mchid, payment.appid):
         return "wrong_account"
-    if payment.reversing_at is not None and payment.state in LIVE:
-        return (
-            "known"  # its reverse is on its way to WeChat and gives the money back: `counter` waits for the end of it
-        )
+    if payment.reversing_at is not None:
+        # Its reverse gives the money back, or did: `counter` waits for the end of it, and WeChat is asked how that was.
+        return "known"
     if payment.state == PaymentState.RECEIVED:
         return "known" if payment.transaction_id == trade.transaction_id else "second_transaction"
     return "reused_transaction" if reused else None

@@ -7,6 +7,7 @@ from typing import Any, cast
 import httpx
 import pytest
 from cast import Operator, Shop
+from liar import Liar, unpaid_trade
 from sheets import at_wechat, attempts, live, ordered
 from world import World
 
@@ -226,6 +227,20 @@ async def test_closed_here_and_paid_at_wechat_after_all_is_taken_when_it_is_aske
     came_of_it = await asking.ask(shop.db, worker.gateway, worker.payee, shop.world.clock, number)
     assert (came_of_it, await buyer.state(no)) == ("applied", "paid")
     assert await asking.ask(shop.db, worker.gateway, worker.payee, shop.world.clock, number) == "received"
+    assert await shop.broken() == {}
+
+
+async def test_what_was_reversed_is_asked_for_when_a_notification_says_paid(shop: Shop, liar: Liar) -> None:
+    """It may have been written before the reverse: only WeChat knows whether the money is here or went back."""
+    buyer, _, no, number = await _reversing(shop)
+    shop.world.skip(seconds=35)
+    await shop.worker.ask_payments()
+    _, trade = await unpaid_trade(shop, liar)
+    trade |= {"out_trade_no": number, "trade_type": "MICROPAY"}
+    assert (await liar.send(liar.envelope(trade))).status_code == 204
+    await shop.run_jobs()
+    assert await buyer.state(no) == "unpaid"
+    assert await attempts(shop, no) == [("code", "closed")]
     assert await shop.broken() == {}
 
 

@@ -45,8 +45,8 @@ EVEN: dict[str, Change] = {
 }
 LEFT_ALONE = {"closed", "external"}
 """What `settlement` may apply, and `bulk` leaves to it."""
-IMPOSSIBLE = [{"reversing", name} for name in ("closed", "received", "received otherwise")]
-"""The database refuses them, or to settle them: `counter` takes the reverse back before."""
+IMPOSSIBLE = [{"reversing", name} for name in ("received", "received otherwise")]
+"""The database refuses them."""
 
 
 async def test_alone_and_together_the_same_is_plain(shop: Shop, liar: Liar) -> None:
