@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from typing import Self
 
 import httpx
@@ -22,6 +23,8 @@ class Purchases:
         self.acknowledged: list[str] = []
         self.paid: list[str] = []
         self.busy = 0
+        self.slowest_s = 0.0
+        self.slowest_s = 0.0
         self.odd: list[str] = []
         self.over = threading.Event()
         self.dice = [random.Random(chance.random()) for _ in range(size)]
@@ -31,7 +34,7 @@ class Purchases:
         adjusted = battle.operator().until_answered("POST", f"/admin/v1/stock/{self.sku}/adjust", more)
         assert adjusted.status_code == 200, adjusted.text
         for buyer in self.buyers:
-            buyer.http.event_hooks = {"response": [self._look]}
+            buyer.http.event_hooks = {"request": [self._asks], "response": [self._look]}
 
     def __enter__(self) -> Self:
         self.threads = crowd(len(self.buyers), self._act)
@@ -62,7 +65,12 @@ class Purchases:
 
         until("orders are taken", look, 60)
 
+    @staticmethod
+    def _asks(request: httpx.Request) -> None:
+        request.extensions["began"] = time.monotonic()
+
     def _look(self, answer: httpx.Response) -> None:
+        self.slowest_s = max(self.slowest_s, time.monotonic() - answer.request.extensions["began"])
         if answer.status_code == 503:
             self.busy += 1
         if answer.status_code >= 500 and not (answer.status_code == 503 and "retry-after" in answer.headers):

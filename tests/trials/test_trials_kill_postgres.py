@@ -10,21 +10,24 @@ from battle import Battle
 from purchases import Purchases
 from trialing import Rounds
 
-_UP_S = 30
-"""What is promised is ten seconds; a machine on which other trials run is given three times that."""
+pytestmark = pytest.mark.alone
+_UP_S = 10
+"""From the blow until an order is taken again."""
 
 
 def _under_load(battle: Battle, chance: random.Random, times: int, strike: Callable[[], None]) -> None:
+    took: list[float] = []
     with Purchases(battle, 6, chance) as purchases:
         for _ in range(times):
             purchases.more()
             time.sleep(chance.uniform(0, 0.5))
             began = time.monotonic()
             strike()
-            assert time.monotonic() - began < _UP_S
             battle.world.skip(seconds=31)  # a key whose release was lost is free after that
             purchases.more(1)
+            took.append(time.monotonic() - began)
     assert purchases.busy, "nobody was there to be hurt"
+    assert max(took) <= _UP_S, took
 
 
 @pytest.mark.trial("R14")
