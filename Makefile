@@ -17,7 +17,7 @@ run: ## Start the shop, its database and a simulated WeChat here; Ctrl-C stops e
 demo: ## Watch a purchase, from sign-in to refund, in this terminal
 	@$(BOOTSTRAP) -m shop demo
 
-test: ## Lint, types, import contract and all tests
+test: ## Lint, types, import contract and all tests but the trials
 	@$(BOOTSTRAP) --dev -m dev.check
 
 trials: ## Kill it, lie to it, attack it, in ten minutes (ARGS="--seed 7" to repeat a run)

@@ -50,3 +50,8 @@ class Progress:
         self._bar.update(self._task, description=what)
         if not self._console.is_terminal:
             self._console.print(f"  {what}", highlight=False)
+
+    def tell(self, about: str, lines: list[str]) -> None:
+        """What is to stay in the terminal."""
+        for line in (about, *lines):
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import filling, generator, keys, reporting
+from bench import counting, filling, generator, keys, reporting
 from bench.feeding import Feed
 from bench.ground import Ground
 from bench.machine import describe
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     if not console.is_terminal:
         console = Console(width=_FILE_WIDTH)
     with _folder(options) as folder, Progress(console) as progress:
-        stage = Stage(folder, keys.made())
+        stage = Stage(folder, keys.made(), options.installed)
         try:
             rows, audit = _measure(options, stage, progress)
             facts = describe(stage)
@@ -71,7 +71,11 @@ def _measure(options: argparse.Namespace, stage: Stage, progress: Progress) -> t
     try:
         for name in chosen:
             progress.step(name)
+            if stage.installed is not None:
+                stage.superuser(counting.begin)
             rows += ALL[name](ground)
+            if stage.installed is not None:
+                progress.tell(name, stage.superuser(counting.costliest))
     finally:
         ground.close()
     progress.step("audit")
@@ -95,16 +99,19 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="W", help=f"workloads; all when none is named: {', '.join(ALL)}")
     parser.add_argument("--quick", action="store_true", help="small data, one run of 3 s: to see that it works")
     parser.add_argument("--runs", type=int, help="of each (3)")
-    parser.add_argument("--seconds", type=int, help="of a run (8)")
+    parser.add_argument("--seconds", type=int, help="of a run (5)")
     parser.add_argument("--products", type=int, help="how many (10000)")
     parser.add_argument("--orders", type=int, help="how many (1000000)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep the filled database here, and use it again")
     parser.add_argument("--soak-minutes", type=float, help="of W11's steady load (1)")
+    parser.add_argument(
+        "--installed", type=Path, metavar="DIR", help="a PostgreSQL's bin folder: it is used, and counts statements"
+    )
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in ALL]
     if unknown:
         parser.error(f"no such workload: {', '.join(unknown)}")
-    options.changed = any((options.runs, options.seconds, options.products, options.orders))
+    options.changed = any((options.runs, options.seconds, options.products, options.orders, options.installed))
     return options
 
 

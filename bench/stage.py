@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from bench import processes
+from bench import counting, processes
 from bench.keys import Merchant
 from dev import ports
 from dev.postgres import Cluster
@@ -46,11 +46,15 @@ _CALM = 4
 
 
 class Stage:
-    """The cluster of a run. Its databases are made by `bench.data` and kept in `folder`."""
+    """The cluster of a run. Its databases are made by `bench.data` and kept in `folder`.
 
-    def __init__(self, folder: Path, merchant: Merchant) -> None:
+    `installed` is where the programs of another PostgreSQL are than the embedded one; it is told to count statements.
+    """
+
+    def __init__(self, folder: Path, merchant: Merchant, installed: Path | None = None) -> None:
         self.folder = folder
         self.merchant = merchant
+        self.installed = installed
         self._cluster: Cluster | None = None
 
     @property
@@ -68,7 +72,10 @@ class Stage:
         """Start the server, or start it anew with other settings. Raises Trouble."""
         self.stop()
         settings = _LOADING if loading else POSTGRES
-        self._cluster = Cluster(self.folder / "pg", settings=settings, log=self.folder / "postgres.log")
+        if self.installed is not None:
+            settings = settings | counting.SETTINGS
+        log = self.folder / "postgres.log"
+        self._cluster = Cluster(self.folder / "pg", settings=settings, log=log, installed=self.installed)
         self._cluster.start()
 
     def stop(self) -> None:

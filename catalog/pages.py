@@ -30,6 +30,8 @@ _LIVES_S: Final = 30.0
 _DETAILS_BYTES: Final = 24 * 1024 * 1024
 _LISTS_BYTES: Final = 8 * 1024 * 1024
 """Apart, so that made-up searches push no product out."""
+_LONGEST_KEY: Final = 512
+"""What is asked in more words is remembered by nobody: words are not weighed, and anybody may make them up."""
 # Asked again each time, and answered 304 while nothing changed: stock and prices are never stale.
 _ASK_AGAIN: Final = b"public, no-cache"
 _A_MINUTE: Final = b"public, max-age=60"
@@ -91,7 +93,7 @@ class Pages:
         page = printed("listProducts", _ASK_AGAIN, found.page, found.skus)
         page.fill(await self._levels.of(page.skus))
         if not wish.in_stock:  # whether a product is in such a list changes with each sale
-            self._lists.keep(key, page, reading)
+            self._keep_list(key, page, reading)
         return page
 
     async def categories(self, key: bytes) -> Answer:
@@ -100,8 +102,12 @@ class Pages:
         async with self._db.begin() as session:
             tree = await categories.tree(session)
         page = printed("listCategories", _A_MINUTE, tree, [])
-        self._lists.keep(key, page, reading)
+        self._keep_list(key, page, reading)
         return page
+
+    def _keep_list(self, key: bytes, page: Page, reading: tuple[float, int]) -> None:
+        if len(key) <= _LONGEST_KEY:
+            self._lists.keep(key, page, reading)
 
     async def _stocked(self, page: Page) -> Page:
         if not page.skus:

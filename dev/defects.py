@@ -1,6 +1,6 @@
 """Planted defects: each takes away one thing that keeps money, goods or people safe, and a named test must notice.
 
-The tree is copied, one text in it is replaced, and only the named tests run there; they must fail by what they assert,
+The tree is copied, one text in it is replaced, and only the named tests run there; each must fail by what it asserts,
 not by an error on the way to it. The defects themselves stand in `tests/defects/*.toml`.
 """
 
@@ -33,8 +33,8 @@ _PASSED = "all passed"
 _HEAD = """# Planted defects
 
 Written by `python -m dev.defects --write`; `make defects` tries them, `make trials-all` as trial R39. Each row is one
-change to the code that somebody could make by mistake, and the test that fails when it is made. The same test passes
-on the code as it is.
+change to the code that somebody could make by mistake, and the tests each of which fails when it is made. The same tests
+pass on the code as it is.
 
 | defect | what it breaks | where | caught by | s |
 |---|---|---|---|---|
@@ -43,7 +43,7 @@ on the code as it is.
 
 @dataclass(frozen=True)
 class Defect:
-    """One replacement in one file, and the tests of which at least one must fail for it."""
+    """One replacement in one file, and the tests each of which must fail for it."""
 
     name: str
     breaks: str
@@ -60,11 +60,15 @@ class Defect:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the named tests said: `failed` ones caught it; `trouble` is why nothing can be said."""
+    """What the named tests said: `failed` ones caught it; `trouble` is why of the others nothing can be said."""
 
     failed: tuple[str, ...]
     trouble: str
     took_s: float
+
+    def missed(self, defect: Defect) -> tuple[str, ...]:
+        """The named tests that did not fail, for whatever reason."""
+        return tuple(test for test in defect.caught_by if test.partition("[")[0] not in self.failed)
 
 
 def read() -> list[Defect]:
@@ -85,7 +89,7 @@ def main(argv: list[str]) -> int:
         if not arguments.no_control and not _control(trees, chosen, arguments.seed):
             return 1
         outcomes = _together(lambda defect: _told(trees, defect, arguments.seed), chosen)
-    missed = [defect.name for defect, outcome in zip(chosen, outcomes, strict=True) if not outcome.failed]
+    missed = [defect.name for defect, outcome in zip(chosen, outcomes, strict=True) if outcome.missed(defect)]
     print(f"\n{len(chosen) - len(missed)} of {len(chosen)} planted defects were caught, seed {arguments.seed}")
     if missed:
         print(f"not caught: {', '.join(missed)}")
@@ -118,7 +122,7 @@ class Trees:
             try:
                 spoil(tree, defect)
                 outcome = run(tree, defect.caught_by, seed)
-                if not outcome.failed and outcome.trouble != _PASSED:  # it never began: a busy machine, perhaps
+                if not outcome.failed and outcome.trouble != _PASSED:  # none of them began: a busy machine, perhaps
                     outcome = run(tree, defect.caught_by, seed)
                 return outcome
             finally:
@@ -184,8 +188,9 @@ def _together(run: Callable[[T], Outcome], each: Sequence[T]) -> list[Outcome]:
 
 def _told(trees: Trees, defect: Defect, seed: int) -> Outcome:
     outcome = trees.plant(defect, seed)
-    word = "caught" if outcome.failed else "MISSED"
-    print(f"{word}  {outcome.took_s:4.0f} s  {defect.name}: {', '.join(outcome.failed) or outcome.trouble}", flush=True)
+    missed = outcome.missed(defect)
+    why = f"{', '.join(missed)}: {outcome.trouble}" if missed else ", ".join(outcome.failed)
+    print(f"{'MISSED' if missed else 'caught'}  {outcome.took_s:4.0f} s  {defect.name}: {why}", flush=True)
     return outcome
 
 
@@ -208,7 +213,7 @@ def run(tree: Path, tests: Iterable[str], seed: int) -> Outcome:
     """Run these tests in that tree."""
     report = tree / "outcome.xml"
     report.unlink(missing_ok=True)
-    argv = [sys.executable, "-m", "pytest", *tests, "--all-trials", "--seed", str(seed), f"--hypothesis-seed={seed}"]
+    argv = [sys.executable, "-m", "pytest", *tests, "--seed", str(seed), f"--hypothesis-seed={seed}"]
     argv += ["--tb=short", "--junitxml", str(report), "-o", "junit_family=xunit1"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     began = time.monotonic()

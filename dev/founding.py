@@ -12,11 +12,14 @@ from dev.account import Account
 from dev.trouble import Trouble
 
 ROLES = ("postgres", "shop_owner", "shop_app")
-_LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--encoding=UTF8")
+_LOCALE = ("--locale=C", "--encoding=UTF8")
+_BUILTIN = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+"""Knows capital letters beyond ASCII's, on every machine alike."""
+_BUILTIN_SINCE = 17
 
 
-def found(account: Account, passwords: Path, settings: Mapping[str, str], lock: int) -> None:
-    """Make ``pgdata`` in the account's home, the roles' new passwords going into ``passwords``.
+def found(account: Account, passwords: Path, settings: Mapping[str, str], lock: int, version: int) -> None:
+    """Make ``pgdata`` of a major version in the account's home, the roles' new passwords going into ``passwords``.
 
     The programs hold descriptor ``lock``, so that nobody starts over while one of them still writes. Nothing is in
     place before the last rename; what an interrupted attempt left is removed first. Raises Trouble.
@@ -25,7 +28,7 @@ def found(account: Account, passwords: Path, settings: Mapping[str, str], lock: 
     shutil.rmtree(half, ignore_errors=True)
     words = {role: secrets.token_urlsafe(24) for role in ROLES}
     _write_private(passwords, json.dumps(words, indent=2) + "\n")
-    _initdb(account, half, words["postgres"], lock)
+    _initdb(account, half, words["postgres"], lock, version)
     hasty = {**settings, "fsync": "off"}  # nothing counts yet, and all is written through at once below
     _tell(account, half, hasty, lock, "postgres", _roles(words))
     _tell(account, half, hasty, lock, "shop", ["GRANT USAGE ON SCHEMA public TO shop_app;"])
@@ -33,6 +36,15 @@ def found(account: Account, passwords: Path, settings: Mapping[str, str], lock: 
         argv = [str(account.programs / "initdb"), "--sync-only", "-D", str(half)]
         _must(account.run(argv, give=lock), "initdb --sync-only")
     half.rename(account.home / "pgdata")
+
+
+def major(programs: Path) -> int:
+    """Return the version of PostgreSQL in a folder of its programs. Raises Trouble."""
+    try:
+        done = subprocess.run([programs / "postgres", "-V"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Trouble(f"There is no PostgreSQL in {programs} ({error}).") from None
+    return int(done.stdout.split()[2].split(".")[0])
 
 
 def read_passwords(path: Path) -> dict[str, str]:
@@ -46,13 +58,14 @@ def read_passwords(path: Path) -> dict[str, str]:
     return words
 
 
-def _initdb(account: Account, half: Path, password: str, lock: int) -> None:
+def _initdb(account: Account, half: Path, password: str, lock: int, version: int) -> None:
     slip = account.home / "superuser.password"
     slip.unlink(missing_ok=True)
     _write_private(slip, password + "\n")
     account.hand_over(slip)
     argv = [str(account.programs / "initdb"), "-D", str(half), "--username=postgres", f"--pwfile={slip}"]
     argv += ["--auth=scram-sha-256", "--data-checksums", "--no-sync", *_LOCALE]
+    argv += _BUILTIN if version >= _BUILTIN_SINCE else ()
     try:
         _must(account.run(argv, give=lock), "initdb")
     finally:

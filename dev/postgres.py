@@ -12,7 +12,7 @@ from dev.kept import Kept, Wish
 from dev.locks import Lock
 from dev.trouble import Trouble
 
-_MAJOR = "18"
+_MAJOR = 18
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",  # a socket's path may have 107 bytes, a data folder's may not be that short
@@ -31,13 +31,22 @@ class Cluster:
     """A cluster in ``directory``: database ``shop``, owned by ``shop_owner`` and used by ``shop_app``.
 
     ``settings`` override server parameters. ``log`` is where the server's messages go (default: ``directory/log``).
+    ``installed`` is the folder of the programs of another PostgreSQL than the embedded one.
     The process that called ``start`` owns the server; when it ends, however it ends, the server stops.
     """
 
-    def __init__(self, directory: Path, *, settings: Mapping[str, str] | None = None, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        installed: Path | None = None,
+    ) -> None:
         self.directory = directory.absolute()
         self.settings = {**_SETTINGS, **(settings or {})}
         self.log = log or self.directory / "log"
+        self.installed = installed
         self.port: int | None = None
         self.note: str | None = None
         self._server: Kept | None = None
@@ -53,7 +62,7 @@ class Cluster:
         with Lock(self.directory / "owner.lock") as owner, Lock(self.directory / "running.lock") as running:
             if not owner.take(patience):
                 raise Trouble(f"The database in {self.directory} is in use by another run.")
-            runner = account.choose(self.directory, programs())
+            runner = account.choose(self.directory, self.installed or programs())
             self.note = runner.note
             orphan.stop(runner.home / "pgdata")
             if not running.take(patience):
@@ -101,12 +110,13 @@ class Cluster:
     def _prepare(self, runner: account.Account, running: Lock) -> None:
         """Leave a whole, unlocked data folder. With the lock ours, a left ``postmaster.pid`` is nobody's."""
         pgdata = runner.home / "pgdata"
+        major = _MAJOR if self.installed is None else founding.major(self.installed)
         if not pgdata.exists():
-            founding.found(runner, self._passwords, self.settings, running.descriptor)
+            founding.found(runner, self._passwords, self.settings, running.descriptor, major)
         version = (pgdata / "PG_VERSION").read_text().strip()
-        if version != _MAJOR:
+        if version != str(major):
             raise Trouble(
-                f"The database in {pgdata} is of PostgreSQL {version}, not {_MAJOR}: set SHOP_DATA_DIR elsewhere."
+                f"The database in {pgdata} is of PostgreSQL {version}, not {major}: set SHOP_DATA_DIR elsewhere."
             )
         (pgdata / "postmaster.pid").unlink(missing_ok=True)
 

@@ -253,7 +253,7 @@ async def _give_up(session: AsyncSession, *, useless: bool) -> None:
 async def _really_begin(session: AsyncSession) -> None:
     connection = await (await session.connection()).get_raw_connection()
     adapted: Any = connection.dbapi_connection
-    if adapted._transaction is None:  # noqa: SLF001  (no public way to send BEGIN; tests/kit/test_database.py guards it)
+    if adapted._transaction is None:  # noqa: SLF001  (no public way to send BEGIN; tests/kit/test_kit_database.py guards it)
         await adapted._start_transaction()  # noqa: SLF001
 
 

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from kit import expiry
 from kit.database import Database, DatabaseUnavailable, Table
 from kit.errors import Conflict, Problem, Unavailable, Unprocessable
 
@@ -181,6 +182,6 @@ async def _keep(session: AsyncSession, wish: Intent, answer: Any) -> bool:
     return kept.first() is not None
 
 
-async def sweep(session: AsyncSession, now: datetime) -> None:
-    """Drop keys older than `KEEP`."""
-    await session.execute(delete(IdempotencyKey).where(IdempotencyKey.started_at < now - KEEP))
+async def sweep(session: AsyncSession, now: datetime) -> bool:
+    """Drop keys older than `KEEP`, so many at a time. Is there more?"""
+    return await expiry.drop(session, IdempotencyKey.started_at, now - KEEP)

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kit import expiry
 from kit.errors import NotFound
 
 TABLES = frozenset({"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"})
@@ -42,8 +43,9 @@ _REQUEUE = text(
     " FROM failed JOIN queued USING (id)"
 )
 _FORGET = text(
-    "DELETE FROM pgqueuer_log WHERE id IN (SELECT id FROM pgqueuer_log"
-    " WHERE created < now() - make_interval(days => 30) ORDER BY created LIMIT 10000)"
+    "WITH old AS MATERIALIZED (SELECT id FROM pgqueuer_log WHERE created < now() - make_interval(days => 30)"
+    "  ORDER BY created LIMIT :most FOR UPDATE SKIP LOCKED)"
+    " DELETE FROM pgqueuer_log WHERE id IN (SELECT id FROM old) RETURNING id"
 )
 
 
@@ -89,6 +91,6 @@ async def set_going_again(session: AsyncSession, job_id: int) -> FailedJob:
     return _view(found)
 
 
-async def forget(session: AsyncSession) -> None:
-    """Drop what the queue wrote down more than thirty days ago, so much at a time; nothing else drops it."""
-    await session.execute(_FORGET)
+async def forget(session: AsyncSession) -> bool:
+    """Drop what the queue wrote down more than thirty days ago, so much at a time; nothing else drops it. Is there more?"""
+    return len((await session.execute(_FORGET, {"most": expiry.MOST})).all()) == expiry.MOST

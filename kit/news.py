@@ -25,6 +25,8 @@ TRUST_S: Final = 0.9
 _PROVE_EVERY_S = 0.2
 _PROOF_TIMEOUT_S = 0.6
 _AGAIN_S = 0.5
+_BROKEN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""How a connection ends; the last is what asyncpg raises after the server's farewell, if it came unasked."""
 
 Hear = Callable[[str | None], None]
 """Takes what was said (a row's key), or `None`: anything may have been said meanwhile."""
@@ -49,13 +51,15 @@ class News:
         return now - self._proved_at < TRUST_S or now - read_at < TRUST_S
 
     async def listen(self) -> None:
-        """Listen until cancelled; when the connection breaks, again."""
+        """Listen until cancelled; whatever goes wrong, again: nobody would notice that nobody listens."""
         while True:
             try:
                 await self._listen()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                self._proved_at = float("-inf")
+            except _BROKEN as error:
                 log.warning("no news from the database", error=type(error).__name__)
+            except Exception:
+                log.exception("no news from the database")
+            self._proved_at = float("-inf")
             await asyncio.sleep(_AGAIN_S)
 
     async def _listen(self) -> None:

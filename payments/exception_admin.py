@@ -191,24 +191,29 @@ async def send_back_exception(
     operation_id="applyPaymentException",
     summary="Let the money that is held pay for its order, now that it fits",
     guards=[requires("payments.decide")],
-    responses=declared(*STAFF, ExceptionNotFound, AlreadyResolved, NothingHeld, NotApplicable, KeyReused, StillRunning),
+    responses=declared(
+        *STAFF, ExceptionNotFound, AlreadyResolved, NothingHeld, RefundBegun, NotApplicable, KeyReused, StillRunning,
+        WeChatPayUnknown,
+    ),
     status_code=200,
-)
+)  # fmt: skip
 async def apply_exception(
     request: Req,
     case_id: PathId,
     idempotency_key: IdempotencyKey,
     db: NamedDependency[Database],
+    gateway: NamedDependency[Gateway],
     payee: NamedDependency[Payee],
     clock: NamedDependency[Clock],
 ) -> ExceptionRow:
     actor, now = actor_of(request), clock.now()
+    gone = await exceptions.not_at_wechat(db, gateway, payee, clock, as_id(case_id))
     wish = idempotency.intent(actor.label, f"applyPaymentException:{case_id}", idempotency_key, None)
     async with db.begin() as session:
 
         async def work() -> ExceptionRow:
             case, payment = await exceptions.lock(session, as_id(case_id))
-            await exceptions.apply(session, payee, case, payment, by=actor.label, at=now)
+            await exceptions.apply(session, payee, case, payment, gone, by=actor.label, at=now)
             return await _done(session, case, "apply", actor.label, now)
 
         return await idempotency.once(session, wish, now, work, ExceptionRow)

@@ -7,16 +7,20 @@ decided.
 Locks: payment → (payee) order → the case.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kit.clock import Clock
+from kit.database import Database
 from kit.errors import Conflict, NotFound
-from payments import ledger, refunds, settlement
+from payments import ledger, refund_repair, refunds, settlement
 from payments.ledger import Account
 from payments.models import LIVE, Payment, PaymentException, PaymentState, Refund, RefundState
 from payments.ports import Payee
+from payments.wechatpay.gateway import Gateway
 
 
 class ExceptionNotFound(NotFound):
@@ -117,12 +121,53 @@ async def send_back(
     return refund
 
 
+async def not_at_wechat(db: Database, gateway: Gateway, payee: Payee, clock: Clock, case_id: int) -> set[str]:
+    """Refused refunds of this case's payment that WeChat, asked now, has none of or has closed: the money is here.
+
+    What it has after all is taken over. Raises `WeChatPayUnknown` (503).
+    """
+    async with db.begin() as session:
+        open_case = (PaymentException.id == case_id) & PaymentException.resolved_at.is_(None)
+        payment_id = await session.scalar(select(PaymentException.payment_id).where(open_case))
+        numbers = [] if payment_id is None else await _refused(session, payment_id)
+    gone = set()
+    for number in numbers:
+        trade = await refund_repair.query(gateway, number)
+        if trade is None or trade.state == "CLOSED":
+            gone.add(number)
+            continue
+        async with db.begin() as session:
+            await refunds.learn(session, payee, trade, clock.now())
+    return gone
+
+
+async def _refused(session: AsyncSession, payment_id: int) -> list[str]:
+    """WeChat may have these all the same, as `send_back` knows."""
+    refused = select(Refund.out_refund_no).where(
+        Refund.payment_id == payment_id, Refund.state == RefundState.REFUSED
+    )
+    return list(await session.scalars(refused.order_by(Refund.id)))
+
+
 async def apply(
-    session: AsyncSession, payee: Payee, case: PaymentException, payment: Payment | None, *, by: str, at: datetime
+    session: AsyncSession,
+    payee: Payee,
+    case: PaymentException,
+    payment: Payment | None,
+    gone: Collection[str],
+    *,
+    by: str,
+    at: datetime,
 ) -> None:
-    """Apply money that was held to what it was for, now that it fits. Raises `NothingHeld`, `NotApplicable` (409)."""
+    """Apply money that was held to what it was for, now that it fits. `gone`: see `not_at_wechat`.
+
+    Raises `NothingHeld`, `RefundBegun`, `NotApplicable` (409).
+    """
     if payment is None or not held(payment) or payment.refunded_fen:
         raise NothingHeld
+    for number in await _refused(session, payment.id):
+        if number not in gone:
+            raise RefundBegun(out_refund_no=number)
     assert payment.received_fen is not None
     if case.facts.get("currency") not in (None, payment.currency):
         raise NotApplicable(why="currency", received_fen=payment.received_fen)

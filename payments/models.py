@@ -5,9 +5,9 @@ OPENING ──▶ OPEN ──▶ RECEIVED         the money is in
    └──────────┴─▶ CLOSED ┘            money may still arrive for what we closed: it is received, and goes back
 
 WAITING ─▶ REQUESTED ─▶ PROCESSING ─▶ SUCCEEDED
-   │         │    ▲         ├──────▶ ABNORMAL ─▶ PROCESSING
-   ▼         ▼    │         └──────▶ CLOSED
-REJECTED   REFUSED           (what ended without success may be begun anew: REFUSED by its own number, CLOSED by another)
+   │        ▲  │ ▲        ├──────▶ ABNORMAL ─▶ PROCESSING
+   ▼        │  ▼ │        └──────▶ CLOSED
+REJECTED ───┘ REFUSED     (what ended may go on: REFUSED by its own number, CLOSED by another, REJECTED if WeChat has it)
 """
 
 from datetime import datetime
@@ -89,7 +89,7 @@ REFUND_MOVES: dict[RefundState, frozenset[RefundState]] = {
     RefundState.SUCCEEDED: frozenset(),
     RefundState.CLOSED: frozenset(),
     RefundState.REFUSED: frozenset({RefundState.REQUESTED}),
-    RefundState.REJECTED: frozenset(),
+    RefundState.REJECTED: frozenset({RefundState.REQUESTED}),
 }
 UNDONE = (RefundState.CLOSED, RefundState.REFUSED, RefundState.REJECTED)
 """Ended without money: what the refund claimed is free again."""

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 import structlog
-from sqlalchemy import delete, func, literal, select, update
+from sqlalchemy import func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from kit import expiry
 from kit.clock import Clock
 from kit.database import Database, Instant
 from kit.errors import Problem
@@ -148,7 +149,6 @@ async def retry(db: Database, keyring: Keyring, payee: Payee, clock: Clock, body
         raise
 
 
-async def expire(session: AsyncSession, now: datetime, limit: int = 10_000) -> None:
-    """Drop handled notices older than `KEEP`, so many at a time: they hold, encrypted, who paid."""
-    old = select(Notice.id).where(Notice.handled_at < now - KEEP).order_by(Notice.handled_at).limit(limit)
-    await session.execute(delete(Notice).where(Notice.id.in_(old)))
+async def expire(session: AsyncSession, now: datetime) -> bool:
+    """Drop handled notices older than `KEEP`, so many at a time: they hold, encrypted, who paid. Is there more?"""
+    return await expiry.drop(session, Notice.handled_at, now - KEEP)

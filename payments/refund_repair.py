@@ -83,7 +83,7 @@ async def retry(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out_
             await jobs.enqueue(session, refunds.JOB, out_refund_no)
             return out_refund_no
         await _check_retry(session, payment, refund)
-    trade = await _query(gateway, out_refund_no)
+    trade = await query(gateway, out_refund_no)
     async with db.begin() as session:
         payment, refund = await refunds.get(session, out_refund_no)
         await _check_retry(session, payment, refund)
@@ -193,7 +193,7 @@ async def follow(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out
 
     One that was made in the merchant portal is written down. Raises `WeChatPayUnknown` (503), to be tried again.
     """
-    trade = await _query(gateway, out_refund_no)
+    trade = await query(gateway, out_refund_no)
     if trade is None:
         log.warning("WeChat Pay knows no such refund", refund=out_refund_no)
         return
@@ -211,7 +211,8 @@ async def _is_late(db: Database, out_trade_no: str) -> bool:
     return state is not None and state != PaymentState.RECEIVED
 
 
-async def _query(gateway: Gateway, out_refund_no: str) -> RefundTrade | None:
+async def query(gateway: Gateway, out_refund_no: str) -> RefundTrade | None:
+    """What WeChat has of it. Raises `WeChatPayUnknown` (503)."""
     try:
         return await gateway.query_refund(out_refund_no)
     except (Refused, Unknown) as error:

@@ -32,6 +32,7 @@ Effect = Literal[
     "truncated_json",
     "another_number",
     "errcode",
+    "refused",
 ]
 TAMPER = {"bad_response_signature", "probe", "wrong_signature", "unsigned", "unknown_serial", "wrong_content_type"}
 SIGNED = {"stale_timestamp", "truncated_json", "another_number"}
@@ -53,6 +54,9 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """How long a timeout holds the caller before the line goes dead with a 504; how late ``slow`` answers."""
     errcode: int = -1
     """For ``errcode``: what ``api.weixin.qq.com`` answers."""
+    status: Annotated[int, msgspec.Meta(ge=400, le=499)] = 403
+    code: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[A-Z_]*$(?!\n)")] = "NO_AUTH"
+    """For ``refused``: with what the pay API refuses the call; without a code a proxy does, in HTML."""
 
     def fits(self, method: str, path: str) -> bool:
         """Whether this call is to fail."""
@@ -149,6 +153,10 @@ async def _fail(send: Send, fault: Fault) -> None:
         status, text = 200, f'{{"errcode":{fault.errcode},"errmsg":"injected rid: 00000000-00000000-00000000"}}'
     elif effect in ANSWERS:
         status, text = ANSWERS[effect]
+    elif effect == "refused" and fault.code:
+        status, text = fault.status, f'{{"code":"{fault.code}","message":"商户号无权限或请求不合法"}}'
+    elif effect == "refused":
+        status, kind, text = fault.status, b"text/html", BROKEN_PROXY.format(fault.status)
     else:
         status, kind = (502, b"text/html") if effect == "502_html" else (504, b"text/html")
         text = BROKEN_PROXY.format("502 Bad Gateway" if status == 502 else "504 Gateway Time-out")

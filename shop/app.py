@@ -10,6 +10,7 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.openapi.spec import Tag
 from litestar.types import ASGIApp
+from sqlalchemy.ext.asyncio import AsyncSession
 
 import catalog.admin
 import catalog.controllers
@@ -38,6 +39,7 @@ import shop.orders.payment_admin
 import shop.orders.payment_controllers
 import shop.privacy.admin
 import shop.privacy.controllers
+import shop.privacy.erasure
 import shop.shipping.admin
 import shop.watch
 from catalog.pages import Pages
@@ -54,6 +56,7 @@ from kit.web.request import MAX_BODY_BYTES, StrictRequest
 from kit.web.shelf import Shelf
 from kit.web.traffic import Traffic
 from payments.inbox import Inbox
+from payments.ports import RefundNews
 from payments.wechatpay.connection import Connection
 from payments.wechatpay.gateway import Gateway
 from payments.wechatpay.keyring import Keyring
@@ -175,13 +178,17 @@ def platform_of(settings: Settings, db: Database, clock: Clock) -> Platform:
 
 
 class ShopPayee:
-    """Who is told of money: orders take payments, after-sales end with refunds."""
+    """Who is told of money: orders take payments, after-sales end with refunds, and those of the erased are forgotten."""
 
     paid = staticmethod(shop.orders.payee.paid)
     paid_together = staticmethod(shop.orders.payee.paid_together)
     revived = staticmethod(shop.orders.payee.revived)
     refund_found = staticmethod(shop.aftersales.refunding.refund_found)
-    refunded = staticmethod(shop.aftersales.refunding.refunded)
+
+    @staticmethod
+    async def refunded(session: AsyncSession, news: RefundNews) -> None:
+        await shop.aftersales.refunding.refunded(session, news)
+        await shop.privacy.erasure.after_refund(session, news.payable)
 
 
 def merchant_of(settings: Settings) -> Merchant:

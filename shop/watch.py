@@ -18,7 +18,7 @@ AUDITED: Final = "books.audit"
 """The action under which `python -m shop audit --record` writes down what it found, in the audit's own log."""
 BOOKS: Final = ("books", "all")
 
-_WORKERS = Gauge("workers_connected", "Worker processes that are connected to the database")
+_WORKERS = Gauge("workers_connected", "Connections of workers to the database; none: no worker runs")
 _FAILED = Gauge("jobs_failed", "Jobs that were tried in vain and wait for a person; counted up to 1000")
 _JOB_AGE = Gauge("jobs_waiting_oldest_seconds", "How long the oldest job that could run has waited")
 _OVERDUE = Gauge("deadlines_overdue_seconds", "How long the oldest deadline has been over and not seen to", ["of"])

@@ -4,11 +4,13 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
-from typing import TypeVar
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
 
+import msgspec
 import structlog
 from pgqueuer import PgQueuer
+from sqlalchemy.ext.asyncio import AsyncSession
 
 import shop.admin.sessions
 import shop.admin.throttle
@@ -25,6 +27,7 @@ from payments.ports import Payee
 from payments.reconciliation import days
 from payments.settlement import CLOSE_JOB
 from payments.wechatpay.gateway import Gateway
+from payments.wechatpay.notification import Envelope
 from shop import partitioning
 from shop.app import ShopPayee, clock_of, database_of, gateway_of, keep_keys_fresh
 from shop.privacy import erasure
@@ -39,6 +42,17 @@ _MINUTE_S = 60.0
 _SELDOM_S = 600.0
 _FINISH_S = 20.0
 """What is under way at SIGTERM may take so long; then it is left for another worker, or for the next start."""
+
+_SERVED: Final[dict[str, Callable[[AsyncSession, datetime], Awaitable[bool | None]]]] = {
+    "idempotency keys": idempotency.sweep,
+    "the queue's log": lambda session, _now: jobs.forget(session),
+    "notices": notices.expire,
+    "payouts": pursuing.clean,
+    "member sessions": shop.members.sessions.sweep,
+    "staff sessions": shop.admin.sessions.sweep,
+    "sign-in attempts": shop.admin.throttle.sweep,
+}
+"""What drops what has served its time; each says whether there is more of it."""
 
 
 class Worker:
@@ -100,7 +114,11 @@ class Worker:
         """Notices that were stored but not handled."""
         async with self.db.begin() as session:
             due = await notices.due(session, self.clock.now())
-        await _each(due, lambda body: notices.retry(self.db, self.gateway.keyring, self.payee, self.clock, body))
+        await _each(
+            due,
+            lambda body: notices.retry(self.db, self.gateway.keyring, self.payee, self.clock, body),
+            about=_notice_id,
+        )
 
     async def receive_orders(self) -> None:
         """Shipped orders that nobody confirmed."""
@@ -117,16 +135,22 @@ class Worker:
         await days.turn(self.db, self.gateway, self.payee, self.clock)
 
     async def clean(self) -> None:
-        """What has served its time."""
+        """What has served its time. Part by part: what is too slow, or fails, holds up no other."""
         now = self.clock.now()
-        async with self.db.begin() as session:
-            await idempotency.sweep(session, now)
-            await jobs.forget(session)
-            await notices.expire(session, now)
-            await pursuing.clean(session, now)
-            await shop.members.sessions.sweep(session, now)
-            await shop.admin.sessions.sweep(session, now)
-            await shop.admin.throttle.sweep(session, now)
+        for kind in _SERVED:
+            try:
+                await self._drop(kind, now)
+            except DatabaseUnavailable:  # also a statement that took too long, or a lock
+                log.warning("housekeeping waits for the database", about=kind)
+            except Exception:
+                log.exception("left for its next turn", about=kind)
+
+    async def _drop(self, kind: str, now: datetime) -> None:
+        """So much at a time, each in a transaction of its own, while there is more that was due at `now`."""
+        more: bool | None = True
+        while more:
+            async with self.db.begin() as session:
+                more = await _SERVED[kind](session, now)
 
     async def make_partitions(self) -> None:
         """Room ahead in tables that are divided by time."""
@@ -146,17 +170,29 @@ class Worker:
         ]
 
 
-async def _each(items: Sequence[T], deal_with: Callable[[T], Awaitable[object]]) -> None:
-    """One after the other; what fails is looked at again in its next turn and holds up nobody else."""
+async def _each(
+    items: Sequence[T], deal_with: Callable[[T], Awaitable[object]], *, about: Callable[[T], str] = str
+) -> None:
+    """One after the other; what fails is looked at again in its next turn and holds up nobody else.
+
+    `about` names it in the log.
+    """
     for item in items:
         try:
             await deal_with(item)
         except asking.WeChatPayUnknown:
-            log.warning("WeChat Pay does not say", about=item)
+            log.warning("WeChat Pay does not say", about=about(item))
         except DatabaseUnavailable:
             raise
         except Exception:
-            log.exception("left for its next turn", about=item if isinstance(item, str) else "")
+            log.exception("left for its next turn", about=about(item))
+
+
+def _notice_id(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=Envelope).id
+    except msgspec.MsgspecError:  # it was read when it was stored, by another version perhaps
+        return "?"
 
 
 async def _repeat(sweep: Sweep, every_s: float, stop: asyncio.Event) -> None:

@@ -12,7 +12,7 @@ from payments.payouts import outcomes, pursuit
 from payments.payouts.customs_models import HEARD, MOVES, OPEN, Call, Declaration, DeclarationState
 from payments.trades import instant
 from payments.wechatpay.customs import CustomsAnswer, CustomsAsk
-from payments.wechatpay.gateway import Gateway, Refused, Unknown
+from payments.wechatpay.gateway import Gateway, Refused, Unknown, asked
 
 _FAILED = frozenset({DeclarationState.FAIL, DeclarationState.EXCEPT})
 
@@ -50,7 +50,7 @@ async def _bring(gateway: Gateway, payment: Payment, row: Declaration, *, tried:
         Call.REDECLARE: gateway.customs.redeclare,
     }[Call(row.call)]
     if tried:
-        known = await gateway.customs.query(ask.out_trade_no, ask.customs, ask.sub_order_no)
+        known = await asked(gateway.customs.query(ask.out_trade_no, ask.customs, ask.sub_order_no))
         if known is not None and (row.state != DeclarationState.REQUESTED or _has_heard(known, row)):
             return known
     return await send(ask)

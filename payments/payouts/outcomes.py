@@ -9,5 +9,6 @@ NOT_ENOUGH = "NOTENOUGH"
 
 
 def passes(error: Refused | Unknown) -> bool:
-    """Is it to be tried again under the same number? 401 is ours to mend: keys, serial, clock."""
-    return isinstance(error, Unknown) or error.code in LATER or error.status == 401
+    """Is it to be tried again under the same number? 401 is ours to mend: keys, serial, clock. A no without a code may be
+    a proxy's, about a call that was done."""
+    return isinstance(error, Unknown) or error.code in LATER or error.status == 401 or error.is_wordless

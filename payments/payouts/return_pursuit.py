@@ -11,7 +11,7 @@ from payments.ledger import Account
 from payments.models import Payment
 from payments.payouts import gate, outcomes, pursuit, returning
 from payments.payouts.sharing_models import UNDER_WAY, ReturnState, Share, SharePart, ShareReceiver, ShareReturn
-from payments.wechatpay.gateway import Gateway, Refused, Unknown
+from payments.wechatpay.gateway import Gateway, Refused, Unknown, asked
 from payments.wechatpay.sharing import SharingReturn
 
 _STATES = {
@@ -35,7 +35,7 @@ async def pursue(db: Database, gateway: Gateway, clock: Clock, out_return_no: st
         tried = back.attempts > 0
         back.attempts += 1
     try:
-        said = await gateway.sharing.query_return(out_return_no, share.out_order_no) if tried else None
+        said = await asked(gateway.sharing.query_return(out_return_no, share.out_order_no)) if tried else None
         said = said or await _send(gateway, share, account, back)
     except (Refused, Unknown) as error:
         await pursuit.remember(db, clock, ShareReturn, back.id, error)
@@ -58,7 +58,7 @@ async def _send(gateway: Gateway, share: Share, account: str, back: ShareReturn)
             description=back.description,
         )
     except Refused:
-        said = await gateway.sharing.query_return(back.out_return_no, share.out_order_no)
+        said = await asked(gateway.sharing.query_return(back.out_return_no, share.out_order_no))
         if said is None:
             raise
         return said

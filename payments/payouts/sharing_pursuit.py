@@ -12,7 +12,7 @@ from payments.ledger import Account
 from payments.models import Payment
 from payments.payouts import gate, outcomes, pursuit, sharing
 from payments.payouts.sharing_models import UNDER_WAY, PartState, Share, SharePart, ShareReceiver, ShareState
-from payments.wechatpay.gateway import Gateway, Refused, Unknown
+from payments.wechatpay.gateway import Gateway, Refused, Unknown, asked
 from payments.wechatpay.sharing import ShareClaim, SharedPart, SharingOrder
 
 _PARTS = {"PENDING": PartState.PENDING, "SUCCESS": PartState.SUCCESS, "CLOSED": PartState.CLOSED}
@@ -35,7 +35,7 @@ async def pursue(db: Database, gateway: Gateway, clock: Clock, out_order_no: str
         share.attempts += 1
     assert payment.transaction_id is not None
     try:
-        order = await gateway.sharing.query(out_order_no, payment.transaction_id) if tried else None
+        order = await asked(gateway.sharing.query(out_order_no, payment.transaction_id)) if tried else None
         order = order or await _send(gateway, payment.transaction_id, share, parts)
     except (Refused, Unknown) as error:
         await pursuit.remember(db, clock, Share, share.id, error)
@@ -57,7 +57,7 @@ async def _send(gateway: Gateway, transaction_id: str, share: Share, parts: list
             out_order_no=share.out_order_no, transaction_id=transaction_id, claims=claims, unfreeze=share.unfreeze
         )
     except Refused:
-        order = await gateway.sharing.query(share.out_order_no, transaction_id)
+        order = await asked(gateway.sharing.query(share.out_order_no, transaction_id))
         if order is None:
             raise
         return order

@@ -11,7 +11,7 @@ from payments import cases
 from payments.payouts import outcomes, pursuit, transfers
 from payments.payouts.models import ENDED, MOVES, OPEN, Transfer, TransferState
 from payments.trades import instant
-from payments.wechatpay.gateway import Gateway, Refused, Unknown
+from payments.wechatpay.gateway import Gateway, Refused, Unknown, asked
 from payments.wechatpay.sealing import SealedText
 from payments.wechatpay.transfers import TransferBill
 
@@ -53,7 +53,7 @@ async def _bring(gateway: Gateway, transfer: Transfer, *, tried: bool) -> Transf
 
     Any refusal is doubted: what counts is whether the query finds it (WeChat Pay v3, 商家转账).
     """
-    bill = await gateway.transfers.query(transfer.out_bill_no) if tried else None
+    bill = await asked(gateway.transfers.query(transfer.out_bill_no)) if tried else None
     if bill is not None and not _helps_to_repeat(bill, transfer):
         return bill
     try:
@@ -68,7 +68,7 @@ async def _bring(gateway: Gateway, transfer: Transfer, *, tried: bool) -> Transf
             user_name=_name(transfer),
         )
     except Refused:
-        bill = bill or await gateway.transfers.query(transfer.out_bill_no)
+        bill = bill or await asked(gateway.transfers.query(transfer.out_bill_no))
         if bill is None:
             raise
         return bill
@@ -107,10 +107,12 @@ async def _refused(db: Database, clock: Clock, out_bill_no: str, error: Refused)
         transfer = await transfers.find(session, out_bill_no)
         if transfer is None or transfer.state != TransferState.REQUESTED:
             return True  # WeChat has it: a cancel that came too late, a repeat it did not need
+        if outcomes.passes(error):
+            return False
         if transfer.cancel_wanted_by is not None:
             await transfers.end(session, transfer, TransferState.CANCELLED, clock.now())
             return True
-        if outcomes.passes(error) or error.code == outcomes.NOT_ENOUGH:
+        if error.code == outcomes.NOT_ENOUGH:
             return False
         await transfers.end(session, transfer, TransferState.REFUSED, clock.now())
         return True

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from payments import cases
 from payments.models import UNDONE, Payment, PaymentException, Refund, RefundState
-from payments.ports import Payee, RefundNews
+from payments.ports import Payee, RefundFound, RefundNews
 from payments.refunds import booking, portal, promising
 from payments.refunds.locking import lock
 from payments.trades import RefundTrade, instant
@@ -22,6 +22,9 @@ _STATES = {
     "CLOSED": RefundState.CLOSED,
 }
 _ENDED = frozenset({RefundState.SUCCEEDED, *UNDONE})
+_REVIVED = frozenset({RefundState.REFUSED, RefundState.REJECTED})
+"""Ended by us; what WeChat itself closed is dead."""
+_UNAPPROVED = "refund_unapproved"
 _ACCOUNT_LENGTH = 64
 
 
@@ -43,13 +46,14 @@ async def learn(session: AsyncSession, payee: Payee, trade: RefundTrade, at: dat
     _take_facts(refund, trade)
     if refund.state == RefundState.WAITING:  # somebody's yes was lost with a database, and WeChat has the refund
         refund.move(RefundState.REQUESTED)
-        await cases.note(session, "refund_unapproved", refund.out_refund_no, at=at, payment_id=payment.id)
+        await cases.note(session, _UNAPPROVED, refund.out_refund_no, at=at, payment_id=payment.id)
     overtaken = target is RefundState.PROCESSING and refund.state == RefundState.SUCCEEDED
     if target == refund.state or overtaken:  # the notification may be faster than the answer to the request itself
         return "known"
-    if RefundState(refund.state) in _ENDED and not await _revive(session, payment, refund, target, at):
-        await cases.note(session, "refund_after_end", refund.out_refund_no, at=at, facts={"state": trade.state})
-        return "refund_after_end"
+    if RefundState(refund.state) in _ENDED and not await _revive(session, payee, payment, refund, target, at):
+        facts = {"state": trade.state}
+        await cases.note(session, portal.AFTER_END, refund.out_refund_no, at=at, payment_id=payment.id, facts=facts)
+        return portal.AFTER_END
     await end(session, payee, payment, refund, target, instant(trade.success_time) or at)
     return target.value
 
@@ -84,18 +88,27 @@ def _take_facts(refund: Refund, trade: RefundTrade) -> None:
             setattr(refund, f"{name}_fen", share)
 
 
-async def _revive(session: AsyncSession, payment: Payment, refund: Refund, target: RefundState, at: datetime) -> bool:
-    """We took a refusal for the last word, and WeChat has the refund after all: claim its money again.
+async def _revive(
+    session: AsyncSession, payee: Payee, payment: Payment, refund: Refund, target: RefundState, at: datetime
+) -> bool:
+    """We took a no for the last word, and WeChat has the refund after all: claim its money again, if it is still there.
 
-    Not when the payee freed what it had claimed (that was told of the refusal), and not what is dead anyway.
+    The payee of an applied payment was told of the end and has freed what it had claimed. To it this is money that went
+    back without its asking, as by hand in the portal; the refund is kept under the cause that it names.
     """
     left_fen = (payment.received_fen or 0) - payment.refunded_fen
-    if refund.state != RefundState.REFUSED or target is RefundState.CLOSED or payment.applied:
+    if refund.state not in _REVIVED or target is RefundState.CLOSED or refund.amount_fen > left_fen:
         return False
-    if refund.amount_fen > left_fen:
-        return False
+    if refund.state == RefundState.REJECTED:
+        await cases.note(session, _UNAPPROVED, refund.out_refund_no, at=at, payment_id=payment.id)
+    if payment.applied:
+        found = RefundFound(
+            payable=payment.payable, out_refund_no=refund.out_refund_no, amount_fen=refund.amount_fen
+        )
+        refund.cause = await payee.refund_found(session, found, at) or refund.cause
     refund.move(RefundState.REQUESTED)
     await promising.claim(session, payment, refund, at)
+    await cases.over(session, portal.AFTER_END, refund.out_refund_no, "recorded", at)
     return True
 
 

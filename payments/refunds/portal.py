@@ -19,6 +19,8 @@ from payments.trades import RefundTrade
 
 FOLLOW_JOB = "payments.refund_found"
 """Ask WeChat about the payment first, then about the refund. Its reference is the refund's number."""
+AFTER_END = "refund_after_end"
+"""WeChat has a refund that ended here, and its money is promised to others meanwhile."""
 _UNKNOWN = "unknown_refund"
 
 
@@ -78,9 +80,9 @@ async def note(session: AsyncSession, trade: RefundTrade, at: datetime) -> str:
 
 
 async def look_again(session: AsyncSession, payment: Payment) -> None:
-    """A refund of ours ended without money: there may be room now for one that was made by hand."""
+    """A refund of ours ended without money: there may be room now for one that was made by hand, or after its end."""
     statement = select(PaymentException.reference).where(
-        PaymentException.kind == _UNKNOWN,
+        PaymentException.kind.in_((_UNKNOWN, AFTER_END)),
         PaymentException.payment_id == payment.id,
         PaymentException.resolved_at.is_(None),
     )

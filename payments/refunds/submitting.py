@@ -14,7 +14,7 @@ from payments.ports import Payee
 from payments.refunds import learning, rules
 from payments.refunds.locking import lock
 from payments.trades import RefundTrade
-from payments.wechatpay.gateway import Gateway, Refused, Unknown
+from payments.wechatpay.gateway import Gateway, Refused, Unknown, asked
 
 _SHARES_LOOK = timedelta(minutes=5)
 """Shares that come back wake their refund by themselves; it looks again after so long all the same."""
@@ -33,7 +33,8 @@ _NOT_ENOUGH_ALARM = timedelta(hours=1)
 async def submit(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out_refund_no: str) -> None:
     """Bring the refund to WeChat, or see that it must wait. Raises when the outcome is unknown, to be tried again.
 
-    After a first try the refund is queried before it is sent again: it may have been accepted in silence.
+    After a first try the refund is queried before it is sent again: it may have been accepted in silence. Only what the
+    sending itself is told may end it.
     """
     async with db.begin() as session:
         found = await _set_out(session, out_refund_no, clock.now())
@@ -41,7 +42,7 @@ async def submit(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out
         return
     payment, refund = found
     try:
-        trade = await gateway.query_refund(out_refund_no) if refund.attempts > 1 else None
+        trade = await asked(gateway.query_refund(out_refund_no)) if refund.attempts > 1 else None
         trade = trade or await _send(gateway, payment, refund)
     except Refused as error:
         await _refused(db, payee, clock, refund, error)

@@ -65,6 +65,17 @@ async def missing_is_none(call: Awaitable[bytes]) -> bytes | None:
         raise
 
 
+async def asked(question: Awaitable[T]) -> T:
+    """What WeChat answers when it is asked about a deed. Raises `Unknown`, and no `Refused`.
+
+    A no to the question (no right to ask, a wrong account, a proxy in between) is none to the deed: it may have been done.
+    """
+    try:
+        return await question
+    except Refused as error:
+        raise Unknown(f"not told: {error}") from error
+
+
 def read(raw: bytes, kind: type[T]) -> T:
     """The body of an answer. Raises `Unknown` for what cannot be read."""
     try:

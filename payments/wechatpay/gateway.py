@@ -3,7 +3,7 @@
 Unknown is asked again by query before anything is repeated under a new number.
 """
 
-from payments.wechatpay.answers import Refused, Unknown
+from payments.wechatpay.answers import Refused, Unknown, asked
 from payments.wechatpay.bills import Bills, BillTicket
 from payments.wechatpay.charging import CHANNELS, ChargeAsk, Charging
 from payments.wechatpay.client import AppParams, Opening, PayParams
@@ -28,6 +28,7 @@ __all__ = [
     "PayParams",
     "Refused",
     "Unknown",
+    "asked",
     "cut",
 ]
 

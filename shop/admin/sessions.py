@@ -9,9 +9,10 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kit import expiry
 from kit.errors import SignInNeeded
 from shop.admin.models import Staff, StaffSession
 
@@ -54,7 +55,7 @@ async def who(session: AsyncSession, token: str, now: datetime) -> Staff:
 async def end(session: AsyncSession, token: str, now: datetime) -> None:
     """End this session. Harmless when repeated."""
     mine = (StaffSession.token_hash == _hash(token)) & StaffSession.revoked_at.is_(None)
-    await session.execute(update(StaffSession).where(mine).values(revoked_at=now))
+    await _end(session, mine, now)
 
 
 async def end_all(session: AsyncSession, staff_id: int, now: datetime, *, but: str | None = None) -> None:
@@ -62,10 +63,14 @@ async def end_all(session: AsyncSession, staff_id: int, now: datetime, *, but: s
     live = (StaffSession.staff_id == staff_id) & StaffSession.revoked_at.is_(None)
     if but is not None:
         live &= StaffSession.token_hash != _hash(but)
-    await session.execute(update(StaffSession).where(live).values(revoked_at=now))
+    await _end(session, live, now)
 
 
-async def sweep(session: AsyncSession, now: datetime) -> None:
-    """Drop sessions that have ended."""
-    over = or_(StaffSession.expires_at <= now, StaffSession.revoked_at.is_not(None))
-    await session.execute(delete(StaffSession).where(over))
+async def _end(session: AsyncSession, which: ColumnElement[bool], now: datetime) -> None:
+    """What is ended expires with it, so that the sweep finds both by one index."""
+    await session.execute(update(StaffSession).where(which).values(revoked_at=now, expires_at=now))
+
+
+async def sweep(session: AsyncSession, now: datetime) -> bool:
+    """Drop sessions that have ended, so many at a time. Is there more?"""
+    return await expiry.drop(session, StaffSession.expires_at, now)

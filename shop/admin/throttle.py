@@ -12,6 +12,7 @@ from sqlalchemy import case, delete, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kit import expiry
 from kit.errors import TooMany
 from shop.admin.models import SignInAttempts
 
@@ -60,6 +61,6 @@ async def give_back(session: AsyncSession, *, login: str, peer: str | None) -> N
     await session.execute(update(SignInAttempts).where(peers).values(failed=SignInAttempts.failed - 1))
 
 
-async def sweep(session: AsyncSession, now: datetime) -> None:
-    """Drop windows that have ended."""
-    await session.execute(delete(SignInAttempts).where(SignInAttempts.window_ends_at <= now))
+async def sweep(session: AsyncSession, now: datetime) -> bool:
+    """Drop windows that have ended, so many at a time. Is there more?"""
+    return await expiry.drop(session, SignInAttempts.window_ends_at, now)

@@ -1,5 +1,8 @@
 """The pieces of an after-sale: on sale again when they are given up, and owed again when the money did not go back.
 
+An order goes out in one parcel, without the pieces that are being refunded then: if they are owed again, a person sends
+them after it, or pays them back.
+
 Locks: SKU rows, last of all.
 """
 
@@ -13,7 +16,7 @@ from catalog import stock
 from payments import cases
 from shop.aftersales.models import AfterSale, AfterSaleLine, AfterSaleState
 from shop.orders import history
-from shop.orders.models import Order, OrderLine
+from shop.orders.models import Order, OrderEvent, OrderLine, OrderState
 
 
 async def put_back(
@@ -84,3 +87,34 @@ async def take_again(
     if short:
         await cases.note(session, "goods_sold_again", sale.no, at=at, facts={"order": order.no, "items": short})
         history.remark(session, order, what="goods_sold_again", by=by, at=at, after_sale=sale.no)
+
+
+async def note_owed(
+    session: AsyncSession,
+    order: Order,
+    sale: AfterSale,
+    parts: Sequence[AfterSaleLine],
+    lines: Sequence[OrderLine],
+    *,
+    by: str,
+    at: datetime,
+) -> None:
+    """The rest of the order has gone out since, and these pieces are owed again: a person must know."""
+    pieces = [part for part in parts if part.quantity]
+    if not pieces or order.shipped_at is None or await _had_gone_out(session, order, sale):
+        return
+    skus = {line.id: line.sku_id for line in lines}
+    items = [{"sku_id": str(skus[part.order_line_id]), "quantity": part.quantity} for part in pieces]
+    await cases.note(session, "goods_owed", sale.no, at=at, facts={"order": order.no, "items": items})
+    history.remark(session, order, what="goods_owed", by=by, at=at, after_sale=sale.no)
+
+
+async def _had_gone_out(session: AsyncSession, order: Order, sale: AfterSale) -> bool:
+    """Whether the order was shipped when the after-sale was asked for: by its log, since clocks may differ."""
+    asked = (
+        (OrderEvent.order_id == order.id)
+        & (OrderEvent.what == "refund_requested")
+        & (OrderEvent.facts["after_sale"].astext == sale.no)
+    )
+    state = await session.scalar(select(OrderEvent.from_state).where(asked))
+    return state in {OrderState.SHIPPED, OrderState.COMPLETED}

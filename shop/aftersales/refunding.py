@@ -169,3 +169,4 @@ async def _give_up(
     history.remark(session, order, what=what, by=news.by, at=news.at, after_sale=sale.no)
     await session.flush()
     await goods.take_again(session, order, sale, parts, rows, by=news.by, at=news.at)
+    await goods.note_owed(session, order, sale, parts, rows, by=news.by, at=news.at)

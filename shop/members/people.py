@@ -3,12 +3,12 @@
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.errors import Conflict, NotFound, SignInNeeded
 from shop.members import sessions
-from shop.members.models import Member, MemberIdentity, MemberSession, MemberStatus
+from shop.members.models import Member, MemberIdentity, MemberStatus
 
 
 class MemberNotFound(NotFound):
@@ -108,8 +108,8 @@ async def lock(session: AsyncSession, member_id: int) -> None:
 
 
 async def describe(session: AsyncSession, member_id: int, *, nickname: str | None, avatar_url: str | None) -> Member:
-    """Set what is given; an empty text takes it away."""
-    member = await get(session, member_id)
+    """Set what is given; an empty text takes it away. Raises `SignInNeeded` (401)."""
+    member = await _signed_in(session, member_id)
     if nickname is not None:
         member.nickname = nickname
     if avatar_url is not None:
@@ -118,17 +118,25 @@ async def describe(session: AsyncSession, member_id: int, *, nickname: str | Non
 
 
 async def set_phone(session: AsyncSession, member_id: int, phone: str) -> Member:
-    member = await get(session, member_id)
+    """Raises `SignInNeeded` (401)."""
+    member = await _signed_in(session, member_id)
     member.phone = phone
     return member
+
+
+async def _signed_in(session: AsyncSession, member_id: int) -> Member:
+    """Who asked, held until the end. Raises `SignInNeeded` (401): they were erased since, from another device."""
+    try:
+        return await _not_erased(session, member_id)
+    except MemberErased as error:
+        raise SignInNeeded from error
 
 
 async def disable(session: AsyncSession, member_id: int, now: datetime) -> Member:
     """The member is signed out everywhere and cannot come back. Raises `MemberNotFound`, `MemberErased`."""
     member = await _not_erased(session, member_id)
     member.status = MemberStatus.DISABLED
-    live = (MemberSession.member_id == member_id) & MemberSession.revoked_at.is_(None)
-    await session.execute(update(MemberSession).where(live).values(revoked_at=now))
+    await sessions.end_all(session, member_id, now)
     return member
 
 

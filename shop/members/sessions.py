@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
-from sqlalchemy import LargeBinary, any_, bindparam, delete, insert, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, LargeBinary, any_, bindparam, delete, insert, literal_column, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kit import expiry
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import SignInNeeded
@@ -75,13 +76,22 @@ async def open_one(session: AsyncSession, *, member_id: int, identity_id: int, n
 async def end(session: AsyncSession, token: str, now: datetime) -> None:
     """End this session. Harmless when repeated."""
     mine = (MemberSession.token_hash == _hash(token)) & MemberSession.revoked_at.is_(None)
-    await session.execute(update(MemberSession).where(mine).values(revoked_at=now))
+    await _end(session, mine, now)
 
 
-async def sweep(session: AsyncSession, now: datetime) -> None:
-    """Drop sessions that have ended."""
-    over = or_(MemberSession.expires_at <= now, MemberSession.revoked_at.is_not(None))
-    await session.execute(delete(MemberSession).where(over))
+async def end_all(session: AsyncSession, member_id: int, now: datetime) -> None:
+    """End every session of this member."""
+    await _end(session, (MemberSession.member_id == member_id) & MemberSession.revoked_at.is_(None), now)
+
+
+async def _end(session: AsyncSession, which: ColumnElement[bool], now: datetime) -> None:
+    """What is ended expires with it, so that the sweep finds both by one index."""
+    await session.execute(update(MemberSession).where(which).values(revoked_at=now, expires_at=now))
+
+
+async def sweep(session: AsyncSession, now: datetime) -> bool:
+    """Drop sessions that have ended, so many at a time. Is there more?"""
+    return await expiry.drop(session, MemberSession.expires_at, now)
 
 
 _FIND = Statement(

@@ -79,7 +79,9 @@ async def create_transfer(
         async def work() -> TransferRow:
             member = await people.get(session, which)
             mine = (MemberIdentity.member_id == member.id) & (MemberIdentity.appid == gateway.appid)
-            openid = await session.scalar(select(MemberIdentity.openid).where(mine).order_by(MemberIdentity.id))
+            # Held until the end, so that its member is not erased meanwhile: the money would go to nobody.
+            held = select(MemberIdentity.openid).where(mine).with_for_update(read=True, key_share=True)
+            openid = await session.scalar(held.order_by(MemberIdentity.id))
             if openid is None:
                 raise NoIdentityHere
             wish = Wish(

@@ -94,7 +94,8 @@ async def _together(connection: Any, batch: Sequence[Asked]) -> None:
             refused.append((asked, draft))
     if ready and not await inking.write(connection, [draft for _, draft in ready]):
         async with connection.transaction():
-            ready = await _who_came_first(connection, ready)
+            ready, late = await _who_came_first(connection, ready)
+            refused += late
             if ready:
                 written = await inking.write(connection, [draft for _, draft in ready])
                 assert written, "the rows are locked, and there is enough"
@@ -107,11 +108,15 @@ async def _together(connection: Any, batch: Sequence[Asked]) -> None:
         asked.tell(draft.placed)
 
 
-async def _who_came_first(connection: Any, ready: Sequence[tuple[Asked, Draft]]) -> list[tuple[Asked, Draft]]:
-    """Lock the stock rows, give to each what it wants while there is enough, and tell the others what is left."""
+async def _who_came_first(
+    connection: Any, ready: Sequence[tuple[Asked, Draft]]
+) -> tuple[list[tuple[Asked, Draft]], list[tuple[Asked, Placed | Problem]]]:
+    """Lock the stock rows and give to each what it wants while there is enough; beside those served, what the others are
+    to be told is left. Not before the commit: where that fails, they may be served after all."""
     skus = sorted({line.sku_id for _, draft in ready for line in draft.quote.lines})
     left = dict(await movements.LOCK.fetch(connection, location=DEFAULT_LOCATION, skus=skus))
-    served = []
+    served: list[tuple[Asked, Draft]] = []
+    late: list[tuple[Asked, Placed | Problem]] = []
     for asked, draft in ready:
         lines = draft.quote.lines
         short = [
@@ -120,9 +125,9 @@ async def _who_came_first(connection: Any, ready: Sequence[tuple[Asked, Draft]])
             if left.get(line.sku_id, 0) < line.quantity
         ]
         if short:
-            asked.refuse(OutOfStock(items=short))
+            late.append((asked, OutOfStock(items=short)))
             continue
         for line in lines:
             left[line.sku_id] -= line.quantity
         served.append((asked, draft))
-    return served
+    return served, late

@@ -1,7 +1,7 @@
 """A member's personal values go, everywhere and at once; what was traded stays, and names nobody any more.
 
 What begins in the very moment of the erasure (an order that is being placed, a refund by staff) may bring a value in
-behind it: so a job comes again when that is over.
+behind it, and so does a refund of what stays, however late: so a job comes again when that is over.
 """
 
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from kit.errors import Conflict
 from payments.payouts.models import ENDED
 from shop.members import people
 from shop.members.models import Member, MemberIdentity, MemberStatus
+from shop.orders.models import Order
 from shop.privacy.registry import HELD, Held
 
 JOB: Final = "privacy.erase_again"
@@ -58,6 +59,16 @@ async def erase_again(session: AsyncSession, member_id: int, at: datetime) -> No
     if member.status == MemberStatus.ERASED:
         await _refuse_what_is_under_way(session, member_id, at)
         await _sweep(session, member_id)
+
+
+async def after_refund(session: AsyncSession, order_no: str) -> None:
+    """A refund of this order has ended. If its member is erased, its reason and what WeChat says of the payer's account
+    go too: not at once, for WeChat may still say it once more."""
+    statement = select(Order.member_id).join(Member, Member.id == Order.member_id)
+    erased = statement.where(Order.no == order_no, Member.status == MemberStatus.ERASED)
+    member_id = await session.scalar(erased)
+    if member_id is not None:
+        await jobs.enqueue(session, JOB, str(member_id), after=_AGAIN)
 
 
 async def _lock(session: AsyncSession, member_id: int) -> Member:

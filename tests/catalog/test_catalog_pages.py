@@ -166,6 +166,14 @@ async def test_the_second_answer_is_the_first_and_its_tag_is_known(hearing: Reme
         assert (held.status_code, held.content) == (304, b"")
 
 
+async def test_what_is_asked_with_a_lot_of_noise_takes_no_room(hearing: Remembering, shelf: Put) -> None:
+    await shelf("明前龙井")
+    for path in ("/api/v1/products", "/api/v1/categories"):
+        for noise, kept in (("x" * 100, True), ("x" * 600, False)):
+            assert (await hearing.http.get(f"{path}?noise={noise}")).status_code == 200
+            assert (f"{path}?noise={noise}".encode() in hearing.pages._lists._known) is kept
+
+
 def _detail() -> ProductDetail:
     sku = SkuDetail("1", 100, None, None, 10, [Option("1", "1", '"stock":8888888888888888')], 3)
     return ProductDetail(

@@ -67,6 +67,33 @@ async def test_when_the_connection_breaks_nothing_is_believed_until_it_listens_a
     assert heard == [None, None]
 
 
+@pytest.mark.parametrize("error", [asyncpg.InternalClientError, AttributeError])
+async def test_whatever_a_connection_dies_of_it_listens_again(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """The first: asyncpg, when a statement finds that the server has said farewell unasked."""
+    opened = []
+
+    class Dying:
+        async def add_listener(self, *_: Any) -> None: ...
+
+        async def execute(self, *_: Any, **_named: Any) -> None:
+            raise error
+
+        def terminate(self) -> None: ...
+
+    async def connect(*_: Any, **_named: Any) -> Dying:
+        opened.append(1)
+        return Dying()
+
+    monkeypatch.setattr(newses, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(newses.hosts, "connect", connect)
+    listening = asyncio.create_task(News("postgresql://nobody@127.0.0.1:9/none").listen())
+    await _until(lambda: len(opened) > 2 or listening.done())
+    assert not listening.done(), "deaf for ever"
+    listening.cancel()
+
+
 async def test_without_a_database_only_the_moment_is_believed() -> None:
     deaf = News("postgresql://nobody@127.0.0.1:9/none")
     listening = asyncio.create_task(deaf.listen())

@@ -158,6 +158,51 @@ async def test_money_that_was_held_may_be_applied_when_it_fits(shop: Shop) -> No
     assert await _balances(operator) == {"wechat": 1800, "unapplied": 0, "sales": -1800}
 
 
+async def _refused_send_back(shop: Shop, operator: Operator, no: str) -> tuple[str, str]:
+    """Held money was to go back, and WeChat refused that: the refund's number, and the case."""
+    (case,) = (await operator.get("/payment-exceptions", openOnly="true")).json()["items"]
+    sent = await operator.post(f"/payment-exceptions/{case['id']}/send-back")
+    shop.world.faults(method="POST", path=".*/refunds", effect="refused", status=403, code="NO_AUTH")
+    await shop.run_jobs()
+    assert await shop.sql.fetchval("SELECT state FROM refund WHERE payable = $1", no) == "refused"
+    (case,) = (await operator.get("/payment-exceptions", openOnly="true")).json()["items"]
+    assert (case["kind"], case["actions"]) == ("refund_refused", ["resolve", "apply", "retryRefund"])
+    return sent.json()["refund"]["outRefundNo"], case["id"]
+
+
+async def test_money_that_wechat_sends_back_all_the_same_pays_nothing(shop: Shop) -> None:
+    """Refused here and done there: applied on top of it, the goods would be given away."""
+    buyer, operator = await shop.buyer("alice"), await shop.operator()
+    await _policy(operator, wrongAmount="decide")
+    (sku,) = await shop.stocked(5)
+    no = await _wrong_amount(shop, buyer, sku)
+    number, case = await _refused_send_back(shop, operator, no)
+    out_trade_no = await shop.sql.fetchval("SELECT out_trade_no FROM payment WHERE payable = $1", no)
+    await shop.worker.gateway.refund(
+        out_refund_no=number, out_trade_no=out_trade_no, amount_fen=1800, total_fen=1800, reason="x"
+    )
+    shop.world.faults(method="GET", path=".*/refunds/", effect="refused", status=403, code="NO_AUTH")
+    silent = await operator.post(f"/payment-exceptions/{case}/apply")
+    assert (silent.status_code, silent.json()["code"]) == (503, "we_chat_pay_unknown")
+    refused = await operator.post(f"/payment-exceptions/{case}/apply")
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_held")
+    assert await buyer.state(no) == "unpaid"
+    shop.world.skip(seconds=5)
+    assert (await shop.notify()).status_code == 204
+    assert await shop.sql.fetchval("SELECT state FROM refund WHERE payable = $1", no) == "succeeded"
+
+
+async def test_money_whose_refund_wechat_never_had_may_still_pay(shop: Shop) -> None:
+    buyer, operator = await shop.buyer("alice"), await shop.operator()
+    await _policy(operator, wrongAmount="decide")
+    (sku,) = await shop.stocked(5)
+    no = await _wrong_amount(shop, buyer, sku)
+    _number, case = await _refused_send_back(shop, operator, no)
+    done = await operator.post(f"/payment-exceptions/{case}/apply", key="apply-it-once")
+    assert (done.status_code, done.json()["resolution"], await buyer.state(no)) == (200, "applied", "paid")
+    assert (await operator.post(f"/payment-exceptions/{case}/apply", key="apply-it-once")).text == done.text
+
+
 async def test_money_that_is_applied_leaves_no_sheet_open_to_pay_twice(shop: Shop) -> None:
     buyer, operator = await shop.buyer("alice"), await shop.operator()
     await _policy(operator, wrongAmount="decide")

@@ -21,7 +21,8 @@ def trees() -> Iterator[Trees]:
 
 def _plant(trees: Trees, defect: Defect, seed: int) -> None:
     outcome = trees.plant(defect, seed)
-    assert outcome.failed, f"{defect.name} was not caught by {', '.join(defect.caught_by)}: {outcome.trouble}"
+    missed = outcome.missed(defect)
+    assert not missed, f"{defect.name} was not caught by {', '.join(missed)}: {outcome.trouble}"
 
 
 def test_what_chance_picks_is_caught(trees: Trees, chance: random.Random, rounds: Rounds) -> None:

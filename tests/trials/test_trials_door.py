@@ -117,7 +117,7 @@ DISGUISES = [
 @pytest.mark.trial("R32")
 @pytest.mark.parametrize("path", [*INSIDE, *DISGUISES])
 def test_what_is_for_our_own_network_does_not_exist_outside(door: Door, path: str) -> None:
-    """A disguise may be passed on, but as it is: then it is no path of the shop's either (tests/test_attacks.py)."""
+    """A disguise may be passed on, but as it is: then it is no path of the shop's either (tests/attacks)."""
     door.server.asked.clear()
     answer = door.get(path)
     passed = [asked.path for asked in door.server.asked]

@@ -99,6 +99,38 @@ async def test_what_wechat_has_is_not_sent_again(shop: Shop) -> None:
     assert (await order.rows())[0]["state"] in {"processing", "succeeded"}
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(403, "NO_AUTH"), (403, "RULE_LIMIT"), (404, "MCH_NOT_EXISTS"), (400, "INVALID_REQUEST"), (403, "")],
+)
+async def test_a_no_to_the_question_is_none_to_the_refund(shop: Shop, status: int, code: str) -> None:
+    """The answer was lost, and WeChat will not be asked: called refused, it would be made once more by a new number."""
+    operator, order = await shop.operator(), await bought(shop)
+    number = (await ask(operator, order.no, amountFen=500)).json()["refund"]["no"]
+    shop.world.faults(method="POST", path=".*/refunds", times=1, effect="500_after")
+    with pytest.raises(Unknown):
+        await shop.worker.submit_refund(number)
+    shop.world.faults(method="GET", path=".*/refunds/", times=1, effect="refused", status=status, code=code)
+    with pytest.raises(Unknown):
+        await shop.worker.submit_refund(number)
+    (row,) = await order.rows()
+    assert (row["state"], f"not told: {status}" in row["last_error"]) == ("requested", True)
+    assert (await order.seen())["refundedFen"] == 500
+    await shop.worker.submit_refund(number)
+    assert (await order.rows())[0]["state"] in {"processing", "succeeded"}
+
+
+async def test_a_refusal_counts_once_wechat_says_that_it_has_none(shop: Shop) -> None:
+    operator, order = await shop.operator(), await bought(shop)
+    number = (await ask(operator, order.no, amountFen=500)).json()["refund"]["no"]
+    shop.world.faults(method="POST", path=".*/refunds", times=1, effect="500")
+    with pytest.raises(Unknown):
+        await shop.worker.submit_refund(number)
+    shop.world.faults(method="POST", path=".*/refunds", times=1, effect="refused", status=403, code="NO_AUTH")
+    await shop.worker.submit_refund(number)
+    assert (await order.rows())[0]["state"] == "refused"
+
+
 async def test_parts_go_out_a_minute_apart_without_anybody_being_refused(shop: Shop) -> None:
     shop.world.tell("settings", refund_gap_s=60)
     operator, order = await shop.operator(), await bought(shop)

@@ -1,7 +1,7 @@
 """A shop whose WeChat knows who is meant by `login-alice` and `phone-alice`."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -22,8 +22,13 @@ class Known:
         self.used: set[str] = set()
         self.unionids: dict[str, str] = {}
         self.refuse: int | None = None
+        self.meanwhile: Callable[[], Awaitable[Any]] | None = None
+        """What happens in the shop while WeChat thinks, once."""
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if self.meanwhile:
+            happens, self.meanwhile = self.meanwhile, None
+            await happens()
         answer = {"errcode": self.refuse} if self.refuse else self._answer(request)
         return httpx.Response(200, content=json.dumps(answer).encode())
 

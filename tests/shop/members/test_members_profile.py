@@ -1,6 +1,12 @@
+import asyncio
+from contextvars import Context
 from typing import Any
 
 import pytest
+
+from kit.clock import ManualClock
+from kit.database import Database
+from shop.privacy import erasure
 
 pytestmark = pytest.mark.anyio
 
@@ -49,3 +55,29 @@ async def test_another_users_code_binds_nothing(alice: Any, sql: Any, code: str)
 
 async def test_the_phone_needs_a_member(shop: Any) -> None:
     assert (await shop.post("/me/phone", json={"code": "phone-alice"})).status_code == 401
+
+
+async def test_whoever_is_erased_while_wechat_thinks_is_nobody_any_more(alice: Any, known: Any, sql: Any) -> None:
+    known.meanwhile = lambda: alice.ask("DELETE", "/me")
+    answer = await alice.ask("POST", "/me/phone", {"code": "phone-alice"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "sign_in_needed")
+    assert tuple(await sql.fetchrow("SELECT phone, status FROM member")) == (None, "erased")
+
+
+async def test_a_description_waits_for_an_erasure_and_finds_nobody(
+    alice: Any, db: Database, clock: ManualClock, sql: Any
+) -> None:
+    async with db.begin() as session:
+        await erasure.erase(session, int(alice.id), by="test", at=clock.now())
+        describing = asyncio.create_task(alice.ask("PUT", "/me", {"nickname": "小明"}), context=Context())
+        await _waits(sql)
+    answer = await describing
+    assert (answer.status_code, answer.json()["code"]) == (401, "sign_in_needed")
+    assert tuple(await sql.fetchrow("SELECT nickname, status FROM member")) == ("", "erased")
+
+
+async def _waits(sql: Any) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with asyncio.timeout(5):
+        while not await sql.fetchval(waiting):
+            await asyncio.sleep(0.005)

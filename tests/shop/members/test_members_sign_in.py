@@ -10,7 +10,7 @@ from kit.clock import ManualClock
 from kit.database import Database
 from kit.errors import SignInNeeded
 from kit.news import TRUST_S, News
-from shop.members import people
+from shop.members import people, sessions
 from shop.members.sessions import MAX_PER_MEMBER, Sessions
 from shop.settings import Settings
 
@@ -165,6 +165,21 @@ async def test_a_disabled_member_is_out_and_stays_out(
         await people.enable(session, int(alice.id))
     assert (await shop.post("/sign-in", json={"code": "login-alice.3"})).status_code == 200
     assert await _who(shop, alice.token) == 401
+
+
+async def test_a_session_that_was_ended_expires_with_it_and_is_dropped(
+    shop: httpx.AsyncClient, alice: Any, bob: Any, db: Database, clock: ManualClock, sql: Any
+) -> None:
+    clock.advance(timedelta(minutes=1))
+    await shop.post("/sign-in", json={"code": "login-alice.2"})
+    await alice.ask("POST", "/sign-out")
+    async with db.begin() as session:
+        await people.disable(session, int(alice.id), clock.now())
+    ended = await sql.fetch("SELECT expires_at FROM member_session WHERE revoked_at IS NOT NULL")
+    assert [row["expires_at"] for row in ended] == [clock.now()] * 2
+    async with db.begin() as session:
+        assert await sessions.sweep(session, clock.now()) is False
+    assert await sql.fetchval("SELECT array_agg(member_id) FROM member_session") == [int(bob.id)]
 
 
 async def test_another_process_hears_of_the_end(

@@ -74,6 +74,31 @@ async def test_one_whose_key_is_just_being_used_elsewhere_does_not_fail_the_othe
     assert await shop.stock(sku) == (17, 3, 0)
 
 
+async def test_nobody_is_told_of_a_shortage_that_does_not_last(shop: Shop) -> None:
+    """The last piece is the first one's, whose key another process is using: then it is the second one's, who is told so."""
+    (sku,) = await shop.stocked(1)
+    first, second = await _buyers(shop, 2)
+    price = await _price(first, sku)
+    member = await shop.sql.fetchval("SELECT min(member_id) FROM address")
+    elsewhere = shop.sql.transaction()
+    await elsewhere.start()
+    await shop.sql.execute(
+        "INSERT INTO idempotency_key (actor, operation, key, content, answer, started_at)"
+        " VALUES ($1, 'placeOrder', 'used-elsewhere', 'other', '{}', now())",
+        f"member:{member}",
+    )
+    placing = [
+        asyncio.create_task(first.place({sku: 1}, expected=price, key="used-elsewhere")),
+        asyncio.create_task(second.place({sku: 1}, expected=price)),
+    ]
+    await asyncio.sleep(0.3)
+    await elsewhere.commit()
+    answers = await asyncio.gather(*placing)
+    assert _codes(answers) == [422, 201]
+    assert await second.state(answers[1].json()["no"]) == "unpaid"
+    assert await shop.stock(sku) == (0, 1, 0)
+
+
 async def test_one_cart_is_ordered_once(shop: Shop) -> None:
     """Two taps with two keys: what is ordered is out of the cart when the second is looked at."""
     (sku,) = await shop.stocked(20)

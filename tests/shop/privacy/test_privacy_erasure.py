@@ -1,6 +1,7 @@
 """The end of an account: refused while something is under way, then whole; the same person may come again as somebody new."""
 
 import asyncio
+from contextvars import Context
 from typing import Any
 
 import pytest
@@ -62,6 +63,26 @@ async def test_the_order_stays_and_can_still_be_refunded(shop: Shop) -> None:
     shop.world.skip(seconds=60)
     await shop.worker.ask_refunds()
     assert await shop.sql.fetchval("SELECT state FROM refund WHERE payable = $1", no) == "succeeded"
+
+
+@pytest.mark.parametrize("end", ["SUCCESS", "CLOSED"])
+async def test_a_refund_long_after_it_leaves_no_word_behind(shop: Shop, end: str) -> None:
+    buyer, operator = await shop.buyer("alice"), await shop.operator()
+    (sku,) = await shop.stocked(5)
+    no = await _completed(shop, buyer, operator, sku)
+    assert (await _erase(buyer)).status_code == 204
+    await shop.run_jobs()
+    line = (await operator.get(f"/orders/{no}")).json()["lines"][0]["id"]
+    assert (await operator.refund(no, {line: 1}, reason="张三少收了一件")).status_code == 201
+    await shop.run_jobs()
+    if end == "CLOSED":
+        number = await shop.sql.fetchval("SELECT out_refund_no FROM refund")
+        shop.world.tell(f"refunds/{number}/state", status=end)
+    shop.world.skip(seconds=5)
+    assert (await shop.notify()).status_code == 204
+    await shop.run_jobs()
+    words = "SELECT r.reason, r.user_received_account, s.reason FROM refund r, after_sale s"
+    assert tuple(await shop.sql.fetchrow(words)) == ("", None, "")
 
 
 async def test_staff_may_do_it_once_and_it_is_written_down(shop: Shop) -> None:
@@ -131,3 +152,23 @@ async def test_money_sent_to_a_member_keeps_its_books_under_a_name_that_is_nobod
     row = await shop.sql.fetchrow("SELECT openid, remark, state FROM transfer")
     assert (row["openid"][:7], row["remark"], row["state"]) == ("erased-", "", "success")
     assert await shop.sql.fetchval("SELECT openid FROM transfer_day") == row["openid"]
+
+
+async def test_money_that_is_promised_in_that_moment_waits_and_goes_to_nobody(shop: Shop) -> None:
+    buyer, operator = await shop.buyer("alice"), await shop.operator()
+    member = await _id(buyer)
+    wish = {"cause": "thanks", "amountFen": 100, "remark": "谢谢张三", "sceneId": "1000"}
+    wish["report"] = {"活动名称": "开业", "奖励说明": "新客"}
+    async with shop.db.begin() as session:
+        await erasure.erase(session, member, by="test", at=shop.world.clock.now())
+        promising = asyncio.create_task(operator.post(f"/members/{member}/transfers", wish), context=Context())
+        await _done_or_waiting(shop, promising)
+    answer = await promising
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_identity_here")
+    assert await shop.sql.fetchval("SELECT count(*) FROM transfer") == 0
+
+
+async def _done_or_waiting(shop: Shop, task: "asyncio.Task[Any]") -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while not task.done() and not await shop.sql.fetchval(waiting):
+        await asyncio.sleep(0.005)
