@@ -77,7 +77,7 @@ async def test_a_description_waits_for_an_erasure_and_finds_nobody(
 
 
 async def _waits(sql: Any) -> None:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
     async with asyncio.timeout(5):
         while not await sql.fetchval(waiting):
             await asyncio.sleep(0.005)

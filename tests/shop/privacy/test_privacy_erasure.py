@@ -169,6 +169,6 @@ async def test_money_that_is_promised_in_that_moment_waits_and_goes_to_nobody(sh
 
 
 async def _done_or_waiting(shop: Shop, task: "asyncio.Task[Any]") -> None:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
     while not task.done() and not await shop.sql.fetchval(waiting):
         await asyncio.sleep(0.005)
