@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 from payments.payouts import invariants as payouts
+from shop.orders.mine import LINES_AS_THEY_ARE
 from shop.orders.models import MOVES, OrderState
 
 
@@ -57,6 +58,9 @@ QUERIES = {
         SELECT o.no FROM orders o LEFT JOIN (
             SELECT order_id, sum(unit_fen * quantity) AS fen FROM order_line GROUP BY 1
         ) l ON l.order_id = o.id WHERE o.goods_fen IS DISTINCT FROM l.fen""",
+    "an order's lines are shown as they are": f"""
+        SELECT o.no FROM (SELECT id, no, shown_lines FROM orders ORDER BY id DESC LIMIT 50000) o
+        WHERE o.shown_lines::jsonb <> {LINES_AS_THEY_ARE}::jsonb""",  # noqa: S608  (only our own constants)
     "an order's log has only legal steps, each from where the last one ended": f"""
         SELECT o.no FROM (
             SELECT order_id, from_state, to_state, lag(to_state) OVER (PARTITION BY order_id ORDER BY id) AS before

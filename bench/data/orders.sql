@@ -30,7 +30,8 @@ FROM (
 ) dated;
 -- Three lines of three different SKUs, one of each third of what there is.
 CREATE TEMP TABLE batch_line ON COMMIT DROP AS
-SELECT b.id AS order_id, n, third.sku_id, CASE WHEN pg_temp.pick(b.id, 10 + n, 8) = 1 THEN 2 ELSE 1 END AS quantity
+SELECT nextval('order_line_id_seq') AS id, b.id AS order_id, n, third.sku_id,
+    CASE WHEN pg_temp.pick(b.id, 10 + n, 8) = 1 THEN 2 ELSE 1 END AS quantity
 FROM batch b, generate_series(0, 2) AS n
 CROSS JOIN LATERAL (
     SELECT n * (current_setting('bench.skus')::bigint / 3)
@@ -38,17 +39,25 @@ CROSS JOIN LATERAL (
 ) third;
 ANALYZE batch;
 ANALYZE batch_line;
+-- With the lines as they are shown, which the shop writes with the order.
 CREATE TEMP TABLE batch_sum ON COMMIT DROP AS
-SELECT l.order_id, sum(k.price_fen * l.quantity)::bigint AS fen, sum(k.weight_g * l.quantity)::bigint AS weight_g,
+SELECT l.order_id,
+    json_agg(json_build_object('id', l.id::text, 'skuId', k.id::text, 'productId', p.id::text, 'title', p.title,
+        'options', jsonb_path_query_array(k.options, '$[*].name'), 'image', coalesce(k.image, p.images ->> 0, ''),
+        'priceFen', k.price_fen, 'quantity', l.quantity, 'paidFen', k.price_fen * l.quantity, 'refundedQuantity', 0,
+        'refundedFen', 0) ORDER BY l.id)::text AS shown_lines,
+    sum(k.price_fen * l.quantity)::bigint AS fen, sum(k.weight_g * l.quantity)::bigint AS weight_g,
     jsonb_agg(jsonb_build_object('step', 'goods', 'skuId', l.sku_id::text, 'unitFen', k.price_fen,
         'quantity', l.quantity) ORDER BY l.n) AS steps
-FROM batch_line l JOIN sku k ON k.id = l.sku_id GROUP BY 1;
+FROM batch_line l JOIN sku k ON k.id = l.sku_id JOIN product p ON p.id = k.product_id GROUP BY 1;
 INSERT INTO orders (id, no, member_id, channel, source, state, goods_fen, discount_fen, freight_fen, total_fen, trace,
-    address, note, pay_by, close_at, close_reason, paid_at, shipped_at, receive_by, completed_at, cancelled_at, created_at)
+    shown_lines, address, note, pay_by, close_at, close_reason, paid_at, shipped_at, receive_by, completed_at,
+    cancelled_at, created_at)
     OVERRIDING SYSTEM VALUE
 SELECT b.id, b.no, b.member_id, 'mini_program', '{}', CASE b.state WHEN 'awaiting' THEN 'unpaid' ELSE b.state END,
     s.fen, 0, 0, s.fen,
     s.steps || jsonb_build_array(jsonb_build_object('step', 'freight', 'weightG', s.weight_g, 'fen', 0)),
+    s.shown_lines,
     jsonb_build_object('name', a.name, 'phone', a.phone, 'province', a.province, 'city', a.city,
         'district', a.district, 'detail', a.detail, 'tag', a.tag),
     '',
@@ -61,11 +70,12 @@ FROM batch b
 JOIN batch_sum s ON s.order_id = b.id
 JOIN address a ON a.member_id = b.member_id AND a.is_default
 ORDER BY b.id;
-INSERT INTO order_line (order_id, sku_id, product_id, title, options, image, unit_fen, quantity, paid_fen)
-SELECT l.order_id, l.sku_id, k.product_id, p.title, jsonb_path_query_array(k.options, '$[*].name'),
+INSERT INTO order_line (id, order_id, sku_id, product_id, title, options, image, unit_fen, quantity, paid_fen)
+    OVERRIDING SYSTEM VALUE
+SELECT l.id, l.order_id, l.sku_id, k.product_id, p.title, jsonb_path_query_array(k.options, '$[*].name'),
     coalesce(k.image, p.images ->> 0, ''), k.price_fen, l.quantity, k.price_fen * l.quantity
 FROM batch_line l JOIN sku k ON k.id = l.sku_id JOIN product p ON p.id = k.product_id
-ORDER BY l.order_id, l.n;
+ORDER BY l.id;
 INSERT INTO order_event (order_id, what, from_state, to_state, by, facts, at)
 SELECT b.id, e.what, e.from_state, e.to_state, e.by, '{}', e.at
 FROM batch b CROSS JOIN LATERAL (VALUES

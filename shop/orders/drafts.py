@@ -55,6 +55,8 @@ class Draft(msgspec.Struct, eq=False):
     quote: Quote
     address: dict[str, Any]
     pay_by: datetime
+    shown_lines: bytes
+    """JSON of `OrderLineView`s."""
     placed: Placed
 
 
@@ -158,14 +160,14 @@ def _draft(ask: Ask, order_id: int, line_ids: list[int], quote: Quote, address: 
         freight_fen=quote.freight_fen, total_fen=quote.total_fen, refunded_fen=0, created_at=ask.at, pay_by=pay_by,
         paid_at=None, shipped_at=None, completed_at=None, cancelled_at=None,
     )  # fmt: skip
-    written = [
+    shown_lines = msgspec.json.encode([
         OrderLineView(
             id=str(id_), sku_id=str(line.sku_id), product_id=str(line.product_id), title=line.title,
             options=line.options, image=line.image, price_fen=line.unit_fen, quantity=line.quantity, paid_fen=paid_fen,
             refunded_quantity=0, refunded_fen=0,
         )
         for id_, line, paid_fen in zip(line_ids, quote.lines, quote.paid_fen, strict=False)
-    ]  # fmt: skip
-    seen = mine.Mine(head, written, OrderAddress(**kept), ask.wish.note, None, [], [])
+    ])  # fmt: skip
+    seen = mine.Mine(head, msgspec.Raw(shown_lines), OrderAddress(**kept), ask.wish.note, None, [], [])
     body = msgspec.json.encode(views.detail(seen, ask.at, ask.language))
-    return Draft(ask, order_id, line_ids, quote, kept, pay_by, Placed(no, body))
+    return Draft(ask, order_id, line_ids, quote, kept, pay_by, shown_lines, Placed(no, body))

@@ -18,7 +18,7 @@ from shop.orders.drafts import OPERATION, Draft
 _ORDER: dict[str, Any] = {
     "id": BigInteger, "no": Text, "member_id": BigInteger, "actor": Text, "key": Text, "content": LargeBinary,
     "answer": Text, "source": Text, "goods_fen": BigInteger, "discount_fen": BigInteger, "freight_fen": BigInteger,
-    "total_fen": BigInteger, "trace": Text, "address": Text, "note": Text, "pay_by": Instant, "at": Instant,
+    "total_fen": BigInteger, "trace": Text, "shown_lines": Text, "address": Text, "note": Text, "pay_by": Instant, "at": Instant,
 }  # fmt: skip
 _LINE: dict[str, Any] = {
     "id": BigInteger, "order_id": BigInteger, "sku_id": BigInteger, "product_id": BigInteger, "title": Text,
@@ -38,10 +38,10 @@ _WRITE = Statement(
         SELECT * FROM {_unnest("order", _ORDER)} WHERE NOT EXISTS (SELECT FROM short)
     ), ordered AS (
         INSERT INTO orders (id, no, member_id, channel, source, state, goods_fen, discount_fen, freight_fen, total_fen,
-            trace, address, note, pay_by, close_at, created_at)
+            trace, shown_lines, address, note, pay_by, close_at, created_at)
         OVERRIDING SYSTEM VALUE
         SELECT id, no, member_id, 'mini_program', source::jsonb, 'unpaid', goods_fen, discount_fen, freight_fen, total_fen,
-            trace::jsonb, address::jsonb, note, pay_by, pay_by, at FROM ask
+            trace::jsonb, shown_lines, address::jsonb, note, pay_by, pay_by, at FROM ask
     ), lined AS (
         INSERT INTO order_line (id, order_id, sku_id, product_id, title, options, image, unit_fen, quantity, paid_fen)
         OVERRIDING SYSTEM VALUE
@@ -89,7 +89,7 @@ def _order(draft: Draft) -> tuple[Any, ...]:
     return (
         draft.order_id, draft.placed.no, ask.member.member_id, ask.intent.actor, ask.intent.key, ask.intent.content,
         draft.placed.body.decode(), _json(ask.wish.source), quote.goods_fen, quote.discount_fen, quote.freight_fen,
-        quote.total_fen, _json(quote.trace), _json(draft.address), ask.wish.note, draft.pay_by, ask.at,
+        quote.total_fen, _json(quote.trace), draft.shown_lines.decode(), _json(draft.address), ask.wish.note, draft.pay_by, ask.at,
     )  # fmt: skip
 
 

@@ -59,8 +59,8 @@ class Mine(msgspec.Struct):
     """One order with what its buyer sees of it."""
 
     order: Head
-    lines: list[OrderLineView] | msgspec.Raw
-    """`Raw`: a JSON array of them."""
+    lines: msgspec.Raw
+    """A JSON array of `OrderLineView`s."""
     address: OrderAddress
     note: str
     receive_by: datetime | None
@@ -70,23 +70,26 @@ class Mine(msgspec.Struct):
 
 _HEAD: Final = Head.__struct_fields__
 _HEADS = ", ".join(f"o.{name}" for name in _HEAD)
-_LINES: Final = """l.id::text, l.sku_id::text, l.product_id::text, l.title, l.options::text, l.image, l.unit_fen, l.quantity,
+_COLUMNS: Final = """l.id::text, l.sku_id::text, l.product_id::text, l.title, l.options, l.image, l.unit_fen, l.quantity,
     l.paid_fen, l.refunded_quantity, l.refunded_fen"""
 """The fields of an `OrderLineView`."""
-_LINE_OBJECT: Final = ", ".join(
+_NAMED: Final = ", ".join(
     f'{column} AS "{name}"'
-    for column, name in zip(
-        _LINES.replace("options::text", "options").split(","), OrderLineView.__struct_encode_fields__, strict=True
-    )
+    for column, name in zip(_COLUMNS.split(","), OrderLineView.__struct_encode_fields__, strict=True)
 )
 """The same under the names of its JSON."""
+LINES_AS_THEY_ARE: Final = f"""(SELECT json_agg(x)::text FROM (
+        SELECT {_NAMED} FROM order_line l WHERE l.order_id = o.id ORDER BY l.id) x)"""  # noqa: S608
+"""Of the order `o`, as JSON of `OrderLineView`s."""
+_LINES: Final = f"coalesce(o.shown_lines, {LINES_AS_THEY_ARE})"
+"""As they were when it was placed, unless one of them has changed since."""
 _AFTER_HEAD: Final = 1 + len(_HEAD)
 _LAST: Final = 2**63 - 1
 
 
-_HEADS_OF = Statement(
+_PAGES = Statement(
     f"""
-    SELECT w.place, {_HEADS}
+    SELECT w.place, {_HEADS}, {_LINES}
     FROM unnest(:members, :states, :befores, :mosts) WITH ORDINALITY AS w (member, states, before, most, place)
     CROSS JOIN LATERAL (
         SELECT * FROM orders x
@@ -101,15 +104,10 @@ _HEADS_OF = Statement(
     befores=ARRAY(BigInteger),
     mosts=ARRAY(BigInteger),
 )
-_LINES_OF = Statement(
-    f"SELECT l.order_id, {_LINES} FROM order_line l WHERE l.order_id = ANY(:orders) ORDER BY l.order_id, l.id",  # noqa: S608
-    orders=ARRAY(BigInteger),
-)
 _ONES = Statement(
     f"""
     SELECT w.place, {_HEADS}, o.address::text, o.note, o.receive_by,
-        (SELECT json_agg(x)::text FROM (
-            SELECT {_LINE_OBJECT} FROM order_line l WHERE l.order_id = o.id ORDER BY l.id) x),
+        {_LINES},
         (SELECT json_agg(p ORDER BY p.id)::text FROM (
             SELECT id, carrier, tracking_no, shipped_at FROM parcel WHERE order_id = o.id) p),
         (SELECT json_agg(r ORDER BY r.id)::text FROM (
@@ -134,7 +132,7 @@ class PageWish(msgspec.Struct, frozen=True):
     limit: int
 
 
-Page = list[tuple[Head, list[OrderLineView]]]
+Page = list[tuple[Head, msgspec.Raw]]
 
 
 class MyOrders:
@@ -146,7 +144,7 @@ class MyOrders:
         self._ones: Gathering[tuple[int, str], Mine] = Gathering(self._read_ones, most=64, at_once=1)
 
     async def page(self, wish: PageWish) -> Page:
-        """Orders with their lines, and one more without, if there is one. Raises `DatabaseUnavailable`."""
+        """Orders with their lines, and one more, if there is one. Raises `DatabaseUnavailable`."""
         return await self._pages.get(wish) or []
 
     async def get(self, member_id: int, no: str) -> Mine:
@@ -158,39 +156,22 @@ class MyOrders:
 
     async def _read_pages(self, wishes: Sequence[PageWish]) -> dict[PageWish, Page]:
         async with self._db.bare() as connection:
-            heads = await _HEADS_OF.fetch(
+            rows = await _PAGES.fetch(
                 connection,
                 members=[wish.member_id for wish in wishes],
                 states=[wish.states and ",".join(wish.states) for wish in wishes],
                 befores=[_LAST if wish.before is None else wish.before for wish in wishes],
                 mosts=[wish.limit + 1 for wish in wishes],
             )
-            lines = await _LINES_OF.fetch(connection, orders=list(_shown(heads, wishes)))
-        shown: defaultdict[int, list[OrderLineView]] = defaultdict(list)
-        for row in lines:
-            shown[row[0]].append(_line(row[1:]))
         found: defaultdict[PageWish, Page] = defaultdict(list)
-        for row in heads:
-            found[wishes[row[0] - 1]].append((Head(*row[1:]), shown[row[1]]))
+        for row in rows:
+            found[wishes[row[0] - 1]].append((Head(*row[1:_AFTER_HEAD]), msgspec.Raw(row[_AFTER_HEAD].encode())))
         return found
 
     async def _read_ones(self, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Mine]:
         async with self._db.bare() as connection:
             rows = await _ONES.fetch(connection, members=[key[0] for key in keys], nos=[key[1] for key in keys])
         return {keys[row[0] - 1]: _mine(row) for row in rows}
-
-
-def _shown(heads: Sequence[Any], wishes: Sequence[PageWish]) -> set[int]:
-    """Ids of the orders whose lines are wanted; of each wish's heads, which come in a row, all but one too many."""
-    ids: set[int] = set()
-    place = left = 0
-    for head in heads:
-        if head[0] != place:
-            place, left = head[0], wishes[head[0] - 1].limit
-        if left:
-            ids.add(head[1])
-            left -= 1
-    return ids
 
 
 def _mine(row: Any) -> Mine:
@@ -204,10 +185,3 @@ def _mine(row: Any) -> Mine:
         parcels=_parcels.decode(parcels) if parcels else [],
         refunds=_refunds.decode(refunds) if refunds else [],
     )
-
-
-def _line(values: Sequence[Any]) -> OrderLineView:
-    line = OrderLineView(*values)
-    written: Any = line.options  # a JSON text
-    line.options = msgspec.Raw(written.encode())  # type: ignore[assignment]
-    return line

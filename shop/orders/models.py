@@ -80,6 +80,8 @@ class Order(Table):
     freight_refunded_fen: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     trace: Mapped[list[Any]] = mapped_column(JSONB)
     """How the price came about, step by step."""
+    shown_lines: Mapped[str | None] = mapped_column(deferred=True)
+    """Its lines as JSON of `OrderLineView`s, for lists; gone as soon as one of them changes (a trigger)."""
     address: Mapped[dict[str, Any]] = mapped_column(JSONB)
     note: Mapped[str]
     pay_by: Mapped[datetime]

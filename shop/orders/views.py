@@ -136,7 +136,9 @@ def _event(event: OrderEvent) -> EventView:
     return msgspec.convert(event, EventView, from_attributes=True)
 
 
-def summary(order: Order | mine.Head, lines: list[OrderLineView], now: datetime, language: str) -> OrderView:
+def summary(
+    order: Order | mine.Head, lines: list[OrderLineView] | msgspec.Raw, now: datetime, language: str
+) -> OrderView:
     """One row of a list."""
     return OrderView(**_shown(order, lines, now, language))
 

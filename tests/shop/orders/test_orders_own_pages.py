@@ -1,5 +1,6 @@
 """A member's order pages before routing are the routes' own, byte for byte; whatever is not plainly asked goes the long way."""
 
+import json
 from typing import Any
 
 import pytest
@@ -71,6 +72,21 @@ async def test_lists_and_orders_are_the_routes_own(shop: Shop, desk: Desk) -> No
         assert _without_the_time(await desk.given(f"/api/v1/orders/{no}")) == _without_the_time(routed.content)
     english = await desk.given(f"/api/v1/orders/{paid}", "", (b"accept-language", b"en-GB,en;q=0.9"))
     assert b"To be shipped" in english
+
+
+async def test_a_line_that_has_changed_is_shown_as_it_is(shop: Shop, desk: Desk) -> None:
+    """Also in a list, which does not look at the lines of an order that is as it was placed."""
+    (sku,) = await shop.stocked(50)
+    operator, no = await shop.operator(), await shop.paid_order(desk.buyer, {sku: 2})
+    query = "SELECT shown_lines IS NULL FROM orders WHERE no = $1"
+    assert await shop.sql.fetchval(query, no) is False
+    line = json.loads(await desk.given(f"/api/v1/orders/{no}"))["lines"][0]
+    assert (await operator.refund(no, {line["id"]: 1})).status_code == 201
+    assert await shop.sql.fetchval(query, no) is True
+    changed = {**line, "refundedQuantity": 1, "refundedFen": line["paidFen"] // 2}
+    for body in (await desk.given(f"/api/v1/orders/{no}"), await desk.given("/api/v1/orders")):
+        found = json.loads(body)
+        assert found.get("items", [found])[0]["lines"] == [changed]
 
 
 def _without_the_time(body: bytes) -> bytes:

@@ -26,7 +26,7 @@ IMPERSONAL = {
     "notice": "event_type id last_error original_type outcome",
     "order_event": "by facts from_state to_state what",
     "order_line": "image options title",
-    "orders": "channel no state trace",
+    "orders": "channel no shown_lines state trace",
     "parcel": "carrier shipped_by",
     "payment": "appid channel combine_no currency description h5_type last_error mchid out_trade_no payable state"
     " sub_mchid token transaction_id",

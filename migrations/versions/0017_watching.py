@@ -1,10 +1,10 @@
-"""Jobs that wait for a person are counted by an index; the rules of 0015 are proved for the members of before."""
+"""Jobs that wait for a person are counted by an index; the rules of 0016 are proved for the members of before."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 
 
 def upgrade() -> None:
