@@ -276,6 +276,7 @@ def create_app(
         "readings": health.Readings([payments.watch.read, shop.watch.read]),
     }
     routes = _routes(settings, db, clock, limiter)
+    closing: list[Any] = [gateway.close_connections, platform.close, db.close]
     app = Litestar(
         route_handlers=routes,
         dependencies=injection.given(world) | {"member": Provide(signed_in)},
@@ -283,12 +284,7 @@ def create_app(
         request_class=StrictRequest,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=docs.openapi("WeChat shop", _version(), _DESCRIPTION, _TAGS, routes),
-        lifespan=[
-            lambda _app: alive(
-                [keep_keys_fresh(settings, gateway), news.listen()],
-                [gateway.close_connections, platform.close, db.close],
-            )
-        ],
+        lifespan=[lambda _app: alive([keep_keys_fresh(settings, gateway), news.listen()], closing)],
         debug=False,
         logging_config=None,
     )
