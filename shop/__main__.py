@@ -17,6 +17,7 @@ import shop.seeding
 import shop.worker
 from kit import hosts, log
 from kit.parent import end_with_parent
+from kit.web import counting
 from kit.web.leaving import leave_slowly
 from shop import schema, settings
 from shop.app import clock_of, create_app
@@ -33,6 +34,7 @@ def application() -> Litestar:
     end_with_parent()
     found = settings.read()
     log.configure(readable=False)
+    counting.join()
     gc.disable()
     app = create_app(found)
     gc.freeze()  # what is there now stays: no later collection looks at it again
@@ -45,7 +47,7 @@ def serve(arguments: argparse.Namespace) -> None:
     """Serve HTTP until SIGTERM or SIGINT."""
     found = settings.read()
     workers = arguments.workers or (len(os.sched_getaffinity(0)) if found.production else 1)
-    Granian(
+    server = Granian(
         "shop.__main__:application",
         factory=True,
         interface=Interfaces.ASGI,
@@ -59,7 +61,9 @@ def serve(arguments: argparse.Namespace) -> None:
         log_access=False,
         workers_kill_timeout=found.drain_s + _FINISH_S,
         respawn_failed_workers=True,
-    ).serve()
+    )
+    with counting.together():
+        server.serve()
 
 
 def work(_arguments: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar import MediaType, Request, Response, get
 from litestar.di import NamedDependency
-from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from kit.clock import Clock
 from kit.database import Database, DatabaseUnavailable
 from kit.errors import NotFound
+from kit.web import counting
 from kit.web.declared import declared
 from kit.web.peer import Peers
 
@@ -78,4 +79,4 @@ async def metrics(
     if peers.on_the_internet(request.scope) is not None:
         raise NotFound  # it says how much is sold, and is for machines of ours
     await readings.take(db, clock)
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(counting.text(), media_type=CONTENT_TYPE_LATEST)

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client import Counter, Histogram
 
 log = structlog.get_logger()
 
@@ -18,8 +18,6 @@ _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _SECONDS = Histogram("http_request_seconds", "Time to answer", ["operation", "method"], buckets=_BUCKETS)
 _ANSWERS = Counter("http_answers", "Answers by status", ["operation", "status"])
 _QUIET = frozenset({"healthz", "readyz", "metrics"})
-
-__all__ = ["REGISTRY", "Traffic"]
 
 
 class Traffic:
