@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import asyncpg
 import pytest
+from alembic.script import ScriptDirectory
 from battle import Battle, crowd, joined
 from processes import broken, name
 from trialing import Rounds
@@ -81,14 +82,20 @@ async def _read_for_long(battle: Battle, begun: asyncio.Event) -> None:
         await connection.close()
 
 
-async def _migrate_beside_a_reader(battle: Battle) -> float:
-    begun, began = asyncio.Event(), time.monotonic()
-    reader = asyncio.create_task(_read_for_long(battle, begun))
-    await begun.wait()
-    await schema.migrate(battle.owner_url, "shop_app")
-    took_s = time.monotonic() - began
-    await reader
-    return took_s
+async def _migrate_beside_readers(battle: Battle) -> list[float]:
+    """One revision after the other, each beside somebody who reads; how long each took."""
+    scripts = ScriptDirectory.from_config(schema.config())
+    revisions = [script.revision for script in scripts.walk_revisions()][::-1]
+    took = []
+    for revision in revisions[revisions.index(BEFORE) + 1 :]:
+        begun = asyncio.Event()
+        reader = asyncio.create_task(_read_for_long(battle, begun))
+        await begun.wait()
+        began = time.monotonic()
+        await schema.migrate(battle.owner_url, "shop_app", to=revision)
+        took.append(time.monotonic() - began)
+        await reader
+    return took
 
 
 @pytest.mark.trial("R36")
@@ -101,14 +108,14 @@ def test_nobody_is_refused_while_the_schema_goes_on(before: Battle, rounds: Roun
     shoppers = Shoppers(before, 4)
     threads = crowd(4, shoppers.act)
     try:
-        took_s = asyncio.run(_migrate_beside_a_reader(before))
+        took = asyncio.run(_migrate_beside_readers(before))
         placed = shoppers.placed
         while shoppers.placed < placed + 4 and any(thread.is_alive() for thread in threads):
             time.sleep(0.05)  # the processes of before go on with the schema of after
     finally:
         shoppers.over.set()
     joined(threads)
-    assert took_s >= HOLDS_S - 1, "nobody was in the way"
+    assert max(took) >= HOLDS_S - 1, "nobody was in the way"
     assert shoppers.told == []
     assert shoppers.longest_s < MOST_S
     (row,) = before.fetch("SELECT version_num FROM alembic_version")
