@@ -143,9 +143,7 @@ async def not_at_wechat(db: Database, gateway: Gateway, payee: Payee, clock: Clo
 
 async def _refused(session: AsyncSession, payment_id: int) -> list[str]:
     """WeChat may have these all the same, as `send_back` knows."""
-    refused = select(Refund.out_refund_no).where(
-        Refund.payment_id == payment_id, Refund.state == RefundState.REFUSED
-    )
+    refused = select(Refund.out_refund_no).where(Refund.payment_id == payment_id, Refund.state == RefundState.REFUSED)
     return list(await session.scalars(refused.order_by(Refund.id)))
 
 

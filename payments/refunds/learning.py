@@ -102,9 +102,7 @@ async def _revive(
     if refund.state == RefundState.REJECTED:
         await cases.note(session, _UNAPPROVED, refund.out_refund_no, at=at, payment_id=payment.id)
     if payment.applied:
-        found = RefundFound(
-            payable=payment.payable, out_refund_no=refund.out_refund_no, amount_fen=refund.amount_fen
-        )
+        found = RefundFound(payable=payment.payable, out_refund_no=refund.out_refund_no, amount_fen=refund.amount_fen)
         refund.cause = await payee.refund_found(session, found, at) or refund.cause
     refund.move(RefundState.REQUESTED)
     await promising.claim(session, payment, refund, at)
