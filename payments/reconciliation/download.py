@@ -19,7 +19,7 @@ from kit.clock import Clock
 from kit.database import Database
 from payments import cases
 from payments.reconciliation import beijing, keeping, wanting
-from payments.reconciliation.models import Bill, BillKind, BillState
+from payments.reconciliation.models import BILL_TURN, Bill, BillKind, BillState
 from payments.reconciliation.reading import BadBill
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
 
@@ -30,9 +30,10 @@ MAX_BYTES = 2 * 1024**3
 _AGAIN_CREATING = timedelta(minutes=30)
 _AGAIN_REFUSED = timedelta(hours=1)
 _AGAIN_BROKEN = timedelta(minutes=30)
-_AGAIN_SILENT = timedelta(minutes=5)
-_TRIES = 24
-"""After so many refusals, an hour apart, a person must know."""
+_AGAIN_SILENT = BILL_TURN
+_IN_VAIN = timedelta(days=1)
+"""After so long of being refused, or of hearing nothing, a person must know. A file that is still being made counts for
+nothing: WeChat says that it is coming."""
 _BROKEN_TRIES = 3
 
 
@@ -113,7 +114,7 @@ async def _download(gateway: Gateway, day: date, kind: BillKind, spool: Spool) -
 async def _refused(db: Database, clock: Clock, day: date, kind: BillKind, answer: Refused) -> BillState:
     now = clock.now()
     if answer.code == "STATEMENTCREATING":
-        return await _later(db, clock, day, kind, answer.code, _AGAIN_CREATING)
+        return await _later(db, clock, day, kind, answer.code, _AGAIN_CREATING, in_vain=False)
     if answer.code == "NOSTATEMENTEXIST" and now >= beijing.believed_at(day):
         async with db.begin() as session:
             if not await _money_is_known(session, day):
@@ -124,16 +125,22 @@ async def _refused(db: Database, clock: Clock, day: date, kind: BillKind, answer
     return await _later(db, clock, day, kind, str(answer), _AGAIN_REFUSED)
 
 
-async def _later(db: Database, clock: Clock, day: date, kind: BillKind, why: str, gap: timedelta) -> BillState:
-    """Ask again after `gap`; after too many turns it is a case, unless the file is only still being made."""
+async def _later(
+    db: Database, clock: Clock, day: date, kind: BillKind, why: str, gap: timedelta, *, in_vain: bool = True
+) -> BillState:
+    """Ask again after `gap`; after a day in vain it is a case.
+
+    What counts is time, not turns: silence is asked again every five minutes, a refusal every hour. And it counts from
+    the first turn, so that a day that is caught up weeks later has as much of it.
+    """
     now = clock.now()
     async with db.begin() as session:
         bill = await _lock(session, day, kind)
         if bill.state != BillState.WANTED:
             return BillState(bill.state)
-        bill.attempts += 1
+        bill.attempts += gap // BILL_TURN if in_vain else 0
         bill.last_error, bill.check_at = why, now + gap
-        if bill.attempts >= _TRIES and now >= beijing.believed_at(day):
+        if bill.attempts >= _IN_VAIN // BILL_TURN and now >= beijing.believed_at(day):
             await _give_up(session, bill, "bill_unavailable", now)
         return BillState(bill.state)
 
@@ -156,7 +163,7 @@ async def _broken(db: Database, clock: Clock, day: date, kind: BillKind, spool: 
 
 async def _give_up(session: AsyncSession, bill: Bill, case: str, now: datetime) -> None:
     await wanting.settled(session, bill, BillState.FAILED, now)
-    facts = {"why": bill.last_error, "attempts": bill.attempts, "broken": bill.broken}
+    facts = {"why": bill.last_error, "attempts": bill.hours_in_vain, "broken": bill.broken}
     await cases.note(session, case, f"{bill.day}:{bill.kind}", at=now, facts=facts)
 
 

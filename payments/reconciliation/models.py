@@ -10,7 +10,7 @@ Files, chunks and rows are only ever added; rows carry their day first, so that 
 and no text of a merchant's is taken out of the file.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +21,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from kit.database import Table
 from payments.ledger import Posting
 from payments.models import Payment, Refund
+
+BILL_TURN = timedelta(minutes=5)
 
 
 class BillKind(StrEnum):
@@ -117,10 +119,16 @@ class Bill(Table):
     check_at: Mapped[datetime]
     """When to ask for it next; pushed forward by whoever is at it."""
     attempts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """How long it was asked for in vain, in `BILL_TURN`s: a refusal is an hour of them, silence one."""
     broken: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     """How often a file came that could not be believed."""
     file_id: Mapped[int | None] = mapped_column(ForeignKey("bill_file.id"))
     last_error: Mapped[str | None]
+
+    @property
+    def hours_in_vain(self) -> int:
+        """As people read it: each refusal is one."""
+        return -(-self.attempts * BILL_TURN // timedelta(hours=1))
 
 
 class BillTrade(Table):

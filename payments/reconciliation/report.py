@@ -100,7 +100,7 @@ async def _reports(session: AsyncSession, found: list[BillDay]) -> list[Report]:
                 size_bytes=file.size_bytes if file else None,
                 sha1=file.sha1 if file else None,
                 downloaded_at=file.downloaded_at if file else None,
-                attempts=bill.attempts,
+                attempts=bill.hours_in_vain,
                 last_error=bill.last_error,
             )
         )

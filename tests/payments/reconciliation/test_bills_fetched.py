@@ -106,3 +106,66 @@ async def test_a_bill_that_cannot_be_believed_is_asked_for_again(shop_of_its_own
     await shop.worker.reconcile()
     assert await state_of(shop, day) == "agreed"
     assert await open_cases(shop) == []
+
+
+async def _asked(shop: Shop, turns: int, **later: float) -> None:
+    for _ in range(turns):
+        shop.world.skip(**later)
+        await shop.worker.reconcile()
+
+
+async def test_two_hours_without_wechat_give_no_bill_up(shop_of_its_own: Shop) -> None:
+    """Silence is asked again every five minutes: what counts is how long it lasted, and it lasts a day before it is a case."""
+    shop = shop_of_its_own
+    (sku,) = await shop.stocked(50)
+    await shop.paid_order(await shop.buyer("茶客"), {sku: 1})
+    day = today(shop)
+    go_on(shop, 1, 13 * 60)
+    shop.world.faults(path="/v3/bill/", effect="500", times=1000)
+    await _asked(shop, 30, minutes=6)
+    assert (await bills_of(shop, day), await open_cases(shop)) == ({"trade": "wanted", "fund_flow": "wanted"}, [])
+    shop.world.heal()
+    await _asked(shop, 1, minutes=6)
+    assert (await bills_of(shop, day), await state_of(shop, day)) == (
+        {"trade": "verified", "fund_flow": "verified"},
+        "agreed",
+    )
+
+
+async def test_a_bill_that_is_still_being_made_is_waited_for(shop_of_its_own: Shop) -> None:
+    shop = shop_of_its_own
+    (sku,) = await shop.stocked(50)
+    await shop.paid_order(await shop.buyer("茶客"), {sku: 1})
+    day = today(shop)
+    go_on(shop, 1, 13 * 60)
+    shop.world.faults(path="/v3/bill/", effect="refused", status=400, code="STATEMENT_CREATING", times=1000)
+    await _asked(shop, 30, minutes=31)
+    assert await bills_of(shop, day) == {"trade": "wanted", "fund_flow": "wanted"}
+    assert await open_cases(shop) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "turns", "minutes"),
+    [({"effect": "500"}, 288, 6), ({"effect": "refused", "code": "NO_AUTH"}, 24, 61)],
+    ids=["silent", "refused"],
+)
+async def test_after_a_day_in_vain_a_person_must_know(
+    shop_of_its_own: Shop, fault: dict[str, str], turns: int, minutes: int
+) -> None:
+    """A day that is caught up late has a whole day of it as well."""
+    shop = shop_of_its_own
+    (sku,) = await shop.stocked(50)
+    await shop.paid_order(await shop.buyer("茶客"), {sku: 1})
+    day = today(shop)
+    go_on(shop, 5, 13 * 60)
+    shop.world.faults(path="/v3/bill/", times=100_000, **fault)
+    await shop.worker.reconcile()
+    spent = "UPDATE bill SET attempts = attempts * ($1 - 2) WHERE day = $2"
+    await shop.sql.execute(spent, turns, day)
+    await _asked(shop, 1, minutes=minutes)
+    assert (await bills_of(shop, day))["trade"] == "wanted"
+    await _asked(shop, 1, minutes=minutes)
+    assert await bills_of(shop, day) == {"trade": "failed", "fund_flow": "failed"}
+    assert ("bill_unavailable", f"{day}:trade") in await open_cases(shop)
+    facts = await shop.sql.fetchval("SELECT facts FROM payment_exception WHERE reference = $1", f"{day}:trade")
+    assert '"attempts": 24' in facts
