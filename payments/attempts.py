@@ -15,6 +15,10 @@ from payments.models import LIVE, Payment, PaymentState
 from payments.ports import Payee
 from payments.trades import Trade
 
+LOCKED_BY = Payment.out_trade_no.collate("C")
+"""Parts of one combination are locked in the order of their numbers, everywhere: a notification knows no ids. As Python
+sorts them, whatever the database's language."""
+
 
 class WeChatPayUnknown(Unavailable):
     """WeChat Pay did not answer; nothing is lost, ask again shortly."""

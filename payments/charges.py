@@ -175,7 +175,7 @@ async def opened(db: Database, clock: Clock, payment_ids: Sequence[int], token: 
     """Keep the token, with every part of one sheet. False when one was closed or paid while we spoke to WeChat."""
     now = clock.now()
     async with db.begin() as session:
-        statement = select(Payment).where(Payment.id.in_(payment_ids)).order_by(Payment.out_trade_no)
+        statement = select(Payment).where(Payment.id.in_(payment_ids)).order_by(attempts.LOCKED_BY)
         locked = list(await session.scalars(statement.with_for_update(key_share=True)))
         if any(payment.state not in LIVE for payment in locked):
             # Closed by us while WeChat was creating it: it must be closed there as well.

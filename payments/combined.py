@@ -86,4 +86,6 @@ async def _query(gateway: Gateway, combine_no: str) -> list[Trade] | None:
 
 
 async def _parts(session: AsyncSession, combine_no: str) -> list[Payment]:
-    return list(await session.scalars(select(Payment).where(Payment.combine_no == combine_no).order_by(Payment.id)))
+    """In the order in which whoever holds several of them at once locks them (`LOCKED_BY`)."""
+    statement = select(Payment).where(Payment.combine_no == combine_no).order_by(attempts.LOCKED_BY)
+    return list(await session.scalars(statement))

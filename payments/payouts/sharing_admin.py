@@ -159,6 +159,8 @@ async def share_payment(
 ) -> ShareRow:
     if not data.parts and not data.unfreeze:
         raise invalid("parts", "must name a receiver, or unfreeze what is left")
+    if len({part.receiver_id for part in data.parts}) < len(data.parts):  # WeChat answers by receiver
+        raise invalid("parts", "must name each receiver once")
     by, now = actor_of(request).label, clock.now()
     wish = idempotency.intent(by, f"sharePayment:{no}", idempotency_key, data)
     claims = [Claim(as_id(part.receiver_id), part.amount_fen, part.description) for part in data.parts]

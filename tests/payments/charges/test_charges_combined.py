@@ -8,6 +8,8 @@ import pytest
 from cast import Buyer, Shop
 from sheets import at_wechat, attempts, opened
 
+import payments.combined
+
 COMBINED = "/v3/combine-transactions"
 
 
@@ -165,6 +167,31 @@ async def test_wechat_is_silent_while_closing(shop: Shop) -> None:
     shop.world.skip(seconds=30)
     await shop.worker.close_orders()
     assert [await buyer.state(no) for no in nos] == ["cancelled", "unpaid"]
+
+
+async def test_parts_are_locked_in_one_order_whoever_locks_them(shop: Shop) -> None:
+    """A notification has only numbers, so they are the order: whoever closes takes the smaller one first."""
+    buyer, nos = await _orders(shop)
+    shop.world.faults(path=f"{COMBINED}/jsapi", effect="500")
+    assert (await _together(buyer, nos)).status_code == 503  # WeChat has none of it
+    combination = await _number(shop, nos[0])
+    await shop.sql.execute("UPDATE payment SET out_trade_no = 'P000000' || (9 - id % 10)")
+    numbers = 'SELECT id FROM payment WHERE out_trade_no = (SELECT {}(out_trade_no COLLATE "C") FROM payment)'
+    holder = shop.sql.transaction()
+    await holder.start()
+    await shop.sql.fetchval(numbers.format("min") + " FOR UPDATE")
+    worker = shop.worker
+    closing = asyncio.create_task(
+        payments.combined.close(worker.db, worker.gateway, worker.payee, worker.clock, combination)
+    )
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    async with asyncio.timeout(10):
+        while not await shop.sql.fetchval(waits):
+            await asyncio.sleep(0.02)
+    await shop.sql.fetchval(numbers.format("max") + " FOR UPDATE NOWAIT")  # not held by who waits for the other one
+    await holder.rollback()
+    await closing
+    assert [state for _, state in await attempts(shop, nos[0])] == ["closed"]
 
 
 async def test_all_kinds_of_sheets_at_once(shop: Shop) -> None:

@@ -33,6 +33,9 @@ async def test_what_may_not_be_shared_is_named(stage: Stage) -> None:
     assert (over["code"], over["leftFen"]) == ("share_too_much", most)
     assert (await stage.share(100, receiver="999")).json()["code"] == "receiver_not_active"
     assert (await stage.share(100, parts=[])).status_code == 400
+    part = {"receiverId": stage.receiver, "amountFen": 100, "description": "货款"}
+    twice = await stage.share(100, parts=[part, {**part, "amountFen": 200}])
+    assert (twice.status_code, [error["field"] for error in twice.json()["errors"]]) == (400, ["parts"])
     await stage.shared(most)
     assert (await stage.share(1, cause="more")).json()["code"] == "share_too_much"
     assert (await stage.share(1)).json()["code"] == "share_too_much"
