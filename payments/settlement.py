@@ -67,7 +67,7 @@ async def _find(session: AsyncSession, trade: Trade) -> tuple[Payment | None, bo
 
 def _misfit(payment: Payment, trade: Trade, *, reused: bool) -> str | None:
     """Why this trade is not to be received for this payment: it is `known`, or contradicts what we know."""
-    said = (trade.mchid, trade.sub_mchid or None, trade.appid)
+    said = (trade.mchid, trade.sub_mchid or None, trade.appid or _app_of_part(payment))
     if said != (payment.mchid, payment.sub_mchid, payment.appid):
         return "wrong_account"
     if payment.reversing_at is not None:
@@ -76,6 +76,11 @@ def _misfit(payment: Payment, trade: Trade, *, reused: bool) -> str | None:
     if payment.state == PaymentState.RECEIVED:
         return "known" if payment.transaction_id == trade.transaction_id else "second_transaction"
     return "reused_transaction" if reused else None
+
+
+def _app_of_part(payment: Payment) -> str | None:
+    """Of a partner's combination WeChat need not say in which app a part was paid; whose money it is it always says."""
+    return payment.appid if payment.combine_no and payment.sub_mchid else None
 
 
 async def _apply(session: AsyncSession, payee: Payee, payment: Payment, trade: Trade, at: datetime) -> str:

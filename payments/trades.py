@@ -149,16 +149,26 @@ class CombinedTrade(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def trades(self) -> list[Trade]:
-        """Each sub-order as a trade of its own, with the payer and the app of the whole."""
+        """Each sub-order as a trade of its own, with the payer and the app of the whole.
+
+        A partner combines in its own app, wherever people pay: of a sub-merchant's part only `sub_appid` tells that, and
+        where it is not there, nobody does. `openid` is of the app of the whole, `sub_openid` of the sub-merchant's.
+        """
         return [
             replace(
                 trade,
-                appid=trade.appid or self.combine_appid,
+                appid=trade.appid or (None if trade.sub_mchid else self.combine_appid),
                 mchid=trade.mchid or self.combine_mchid,
-                payer=trade.payer or self.combine_payer_info,
+                payer=trade.payer or self._payer(trade),
             )
             for trade in self.sub_orders
         ]
+
+    def _payer(self, trade: Trade) -> Payer | None:
+        whole = self.combine_payer_info
+        if whole is None or not trade.sub_mchid:
+            return whole
+        return Payer(openid=whole.sub_openid) if trade.sub_appid and whole.sub_openid else None
 
 
 class RefundAmount(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from payments.trades import CombinedTrade, Trade
-from payments.wechatpay.answers import missing_is_none, read, read_about
+from payments.wechatpay.answers import Unknown, missing_is_none, read, read_about
 from payments.wechatpay.charging import ChargeAsk, Token, scene_of
 from payments.wechatpay.speaker import Speaker
 from payments.wechatpay.wording import ATTACH_BYTES, DESCRIPTION_BYTES, beijing, cut, number, segment
@@ -60,13 +60,18 @@ class Combining(Speaker):
         raw = await missing_is_none(self.connection.call("GET", f"{_ROOT}/out-trade-no/{segment(combine_no)}"))
         if raw is None:
             return None
-        return read_about(raw, CombinedTrade, "combine_out_trade_no", combine_no).trades
+        whole = read_about(raw, CombinedTrade, "combine_out_trade_no", combine_no)
+        if self.merchant.is_partner and whole.combine_appid not in (None, self.merchant.appid):
+            raise Unknown("an answer about another app")
+        return whole.trades
 
     async def close_combined(self, combine_no: str, out_trade_nos: Sequence[str], *, appid: str | None = None) -> None:
         """`POST …/close`, with exactly the sub-orders it was opened with. Raises `Refused` when it is paid."""
         body = {
             "combine_appid": self._appid(appid),
-            "sub_orders": [{"mchid": self.merchant.mchid, "out_trade_no": no, **self._sub()} for no in out_trade_nos],
+            "sub_orders": [
+                {"mchid": self.merchant.mchid, "out_trade_no": no, **self.merchant.sub()} for no in out_trade_nos
+            ],
         }
         await self.connection.call("POST", f"{_ROOT}/out-trade-no/{segment(combine_no)}/close", body)
 
@@ -77,7 +82,7 @@ class Combining(Speaker):
     def _sub_order(self, ask: ChargeAsk) -> dict[str, Any]:
         order: dict[str, Any] = {
             "mchid": self.merchant.mchid,
-            **self._sub(),
+            **self.merchant.sub_named(ask.appid),
             "attach": cut(ask.attach or ask.out_trade_no, ATTACH_BYTES),
             "amount": {"total_amount": ask.amount_fen, "currency": self.merchant.currency},
             "out_trade_no": ask.out_trade_no,
@@ -86,9 +91,3 @@ class Combining(Speaker):
         if ask.profit_sharing:
             order["settle_info"] = {"profit_sharing": True}
         return order
-
-    def _sub(self) -> dict[str, str]:
-        sub = self.merchant.sub()
-        if sub and self.merchant.sub_appid:
-            sub["sub_appid"] = self.merchant.sub_appid
-        return sub

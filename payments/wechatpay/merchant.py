@@ -92,10 +92,7 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
         """Who charges, as members of a request, for a payer in the app `appid`."""
         if self.sub_mchid is None:
             return {"appid": appid or self.client_appid, "mchid": self.mchid}
-        us = {"sp_appid": self.appid, "sp_mchid": self.mchid, "sub_mchid": self.sub_mchid}
-        if self.sub_appid is not None and self._in_sub(appid):
-            us["sub_appid"] = self.sub_appid
-        return us
+        return {"sp_appid": self.appid, "sp_mchid": self.mchid, **self.sub_named(appid)}
 
     def numbers(self) -> dict[str, str]:
         """Whose order: of queries, and of the body that closes one."""
@@ -106,6 +103,13 @@ class Merchant(msgspec.Struct, frozen=True, kw_only=True):
     def sub(self) -> dict[str, str]:
         """What a partner adds where a direct merchant names nobody: refunds, bills, profit sharing."""
         return {} if self.sub_mchid is None else {"sub_mchid": self.sub_mchid}
+
+    def sub_named(self, appid: str | None = None) -> dict[str, str]:
+        """The sub-merchant of a partner; with its app only where the payer is in that one, for the answers repeat it."""
+        sub = self.sub()
+        if self.sub_appid is not None and self._in_sub(appid):
+            sub["sub_appid"] = self.sub_appid
+        return sub
 
     def payer(self, openid: str, appid: str | None = None) -> dict[str, Any]:
         """The payer, known by `openid` in the app `appid`."""

@@ -6,6 +6,7 @@ from typing import Any
 from sandbox.pay import numbers, orders, parties, refusals
 from sandbox.pay.combined.forms import MOST_DIRECT
 from sandbox.pay.combined.objects import view
+from sandbox.pay.partner.orders import by_sub_openid
 from sandbox.world import World
 
 
@@ -15,11 +16,12 @@ def place(world: World, trade_type: str, body: dict[str, Any]) -> sqlite3.Row:
     The same number with the same parameters gets a new prepay, with others it is refused; so is a sub-order's number
     that was used before.
     """
-    _check_parties(world, trade_type, body)
+    _check_parties(world, body)
+    payer = _payer(world, body)
     with world.db.transaction():
         combination = find(world, body["combine_out_trade_no"])
         if combination is None:
-            _add(world, trade_type, body)
+            _add(world, trade_type, body, payer)
         else:
             _meet_again(world, combination, trade_type, body)
         return _issue_prepay(world, trade_type, body["combine_out_trade_no"])
@@ -63,15 +65,29 @@ def close(world: World, combine_out_trade_no: str, body: dict[str, Any]) -> None
             world.db.write(sql, world.clock.now(), number)
 
 
-def _check_parties(world: World, trade_type: str, body: dict[str, Any]) -> None:
+def _check_parties(world: World, body: dict[str, Any]) -> None:
     orders.check_appid(world, body["combine_appid"])
     _check_merchants(world, body["sub_orders"])
     given = [part["out_trade_no"] for part in body["sub_orders"]]
     for index, number in enumerate(given):
         if number in given[:index] or number == body["combine_out_trade_no"]:
             raise refusals.param_error("子单商户订单号重复", field=f"/sub_orders/{index}/out_trade_no", value=number)
-    if "combine_payer_info" in body:
-        orders.check_openid(world, body["combine_payer_info"]["openid"], "/combine_payer_info/openid")
+
+
+def _payer(world: World, body: dict[str, Any]) -> str | None:
+    """The one person whom ``openid`` (of the combiner's app) or ``sub_openid`` (of the sub-merchant's) names, if any."""
+    payer, where = body.get("combine_payer_info"), "/combine_payer_info"
+    if payer is None:
+        return None
+    if "sub_openid" in payer and "openid" not in payer and world.keys.identity.sub_mch_id is not None:
+        if any("sub_appid" not in part for part in body["sub_orders"]):
+            raise refusals.param_error("传入sub_openid时，sub_appid必填", field="/sub_orders/0/sub_appid")
+        return by_sub_openid(world, payer["sub_openid"], f"{where}/sub_openid")
+    if "openid" not in payer or "sub_openid" in payer:
+        message = f"输入源“/body{where}/openid”映射到值字段“用户标识”必填性规则校验失败，此字段为必填项"
+        raise refusals.param_error(message, field=f"{where}/openid", issue="此字段为必填项")
+    orders.check_openid(world, payer["openid"], f"{where}/openid")
+    return str(payer["openid"])
 
 
 def _check_merchants(world: World, sub_orders: list[dict[str, Any]]) -> None:
@@ -84,13 +100,12 @@ def _check_merchants(world: World, sub_orders: list[dict[str, Any]]) -> None:
         raise refusals.Refusal(400, "MCH_NOT_EXISTS", "商户号不存在", number=268443715)
 
 
-def _add(world: World, trade_type: str, body: dict[str, Any]) -> None:
+def _add(world: World, trade_type: str, body: dict[str, Any], payer: str | None) -> None:
     now, number = world.clock.now(), body["combine_out_trade_no"]
     if any(orders.find(world, each) for each in (number, *(part["out_trade_no"] for part in body["sub_orders"]))):
         raise orders.number_used(world)
-    openid = body.get("combine_payer_info", {}).get("openid")
     expires_at = orders.expiry(world, trade_type, body)
-    common = {"openid": openid, "notify_url": body["notify_url"], "created_at": now, "expires_at": expires_at}
+    common = {"openid": payer, "notify_url": body["notify_url"], "created_at": now, "expires_at": expires_at}
     world.db.insert(
         "combinations",
         {"combine_out_trade_no": number, "trade_type": trade_type, "body": orders.canonical(body), **common},

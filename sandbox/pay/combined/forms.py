@@ -61,7 +61,8 @@ _H5_SCENE = Record(
     required={"payer_client_ip": replace(ADDRESS, rule=reachable), "h5_info": H5_INFO},
     optional=_DEVICE,
 )
-_PAYER = Record("支付者信息", required={"openid": Text("用户标识", 128)})
+_PAYER = Record("支付者信息", optional={"openid": Text("用户标识", 128), "sub_openid": Text("用户子标识", 128)})
+"""A direct merchant names the first, a partner one of them."""
 
 COMBINATIONS = {
     "JSAPI": _combination({"combine_payer_info": _PAYER}, {"scene_info": _SCENE}),

@@ -29,12 +29,16 @@ def _openid(world: World, body: dict[str, Any]) -> str:
         return str(payer["sp_openid"])
     if "sub_appid" not in body:
         raise refusals.param_error("传入sub_openid时，sub_appid必填", field="/sub_appid")
-    given = payer["sub_openid"]
+    return by_sub_openid(world, payer["sub_openid"], "/payer/sub_openid")
+
+
+def by_sub_openid(world: World, given: str, field: str) -> str:
+    """The person's own openid; one of the right look becomes a user, unless ``strict_openid`` is on."""
     known = users.of_sub_openid(world, given)
     if known is not None:
         return known
     if users.find(world, given) is not None or world.knobs.strict_openid:
-        raise refusals.param_error("sub_openid与sub_appid不匹配", field="/payer/sub_openid", value=given)
-    orders.check_openid(world, given, "/payer/sub_openid")  # of the right look: becomes a user
+        raise refusals.param_error("sub_openid与sub_appid不匹配", field=field, value=given)
+    orders.check_openid(world, given, field)
     users.call_sub(world, given, given)
-    return str(given)
+    return given
