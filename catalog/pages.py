@@ -78,8 +78,7 @@ class Pages:
         found = await self._reads.get(product_id)
         if found is None:
             raise ProductNotFound
-        stocked_by = [tuple(found.skus), *((sku,) for sku in found.skus)]
-        page = printed("getProduct", _ASK_AGAIN, found.shown, stocked_by, reading[0])
+        page = printed("getProduct", _ASK_AGAIN, found.shown, skus=tuple(found.skus), stock_at=reading[0])
         if key == self._key(product_id):  # the one by which a change of it is found
             self._details.keep(key, page, reading)
         return page
@@ -90,7 +89,7 @@ class Pages:
         reading = (as_of, self._lists.reading()[1])  # it may know no more than that
         async with self._db.reading(as_of=as_of) as connection:
             found = await listing.read(connection, wish)
-        page = printed("listProducts", _ASK_AGAIN, found.page, found.skus)
+        page = printed("listProducts", _ASK_AGAIN, found.page, places=found.skus)
         page.fill(await self._levels.of(page.skus))
         if not wish.in_stock:  # whether a product is in such a list changes with each sale
             self._keep_list(key, page, reading)
@@ -101,7 +100,7 @@ class Pages:
         reading = self._lists.reading()
         async with self._db.begin() as session:
             tree = await categories.tree(session)
-        page = printed("listCategories", _A_MINUTE, tree, [])
+        page = printed("listCategories", _A_MINUTE, tree, places=())
         self._keep_list(key, page, reading)
         return page
 

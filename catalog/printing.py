@@ -11,24 +11,21 @@ from catalog.levels import Reading, Skus
 from kit.web.shelf import Answer
 
 # Quotes inside of a JSON string are written `\"`, so that no title can look like a place.
-_PLACES: Final = re.compile(rb'"stock":(\d+)')
-_OVERHEAD_BYTES: Final = 900
+_PLACES: Final = re.compile(rb'"stock":\d+')
+_OVERHEAD_BYTES: Final = 600
 """What a page weighs besides its body, about."""
 
 
 class Page(Answer):
     """An answer, the stock in it as of `stock_at`."""
 
-    starts: tuple[int, ...]
-    """Where in `body` numbers of pieces stand."""
-    pieces: list[bytes]
-    """What stands there."""
-    stocked_by: Sequence[Skus]
-    """For each place, the SKUs whose pieces together stand there."""
     skus: Skus
-    """All of them, once."""
+    """All whose stock is in it, each once."""
     stock_at: float
     """When the stock was read (`time.monotonic`)."""
+    places: Sequence[Skus] | None
+    """For each number of pieces, in the order in which they stand in `body`, the SKUs whose pieces it is; `None`: first
+    that of all `skus` together, then of each."""
     turn: int = -1
     """The look at what moved (`catalog.flow`) by which it was still so."""
 
@@ -42,39 +39,40 @@ class Page(Answer):
             return
         self.stock_at = reading.at
         held = reading.pieces
-        pieces = [b"%d" % sum(held.get(sku, 0) for sku in skus) for skus in self.stocked_by]
-        if pieces != self.pieces:
-            self._write(pieces)
-
-    def _write(self, pieces: list[bytes]) -> None:
-        between, starts, done, shift = [], [], 0, 0
-        for start, old, new in zip(self.starts, self.pieces, pieces, strict=True):
-            between += [self.body[done:start], new]
-            starts.append(start + shift)
-            done = start + len(old)
-            shift += len(new) - len(old)
-        self.body = b"".join([*between, self.body[done:]])
-        self.starts, self.pieces = tuple(starts), pieces
-        self.etag = _tag(self.body)
+        if self.places is None:
+            each = [held.get(sku, 0) for sku in self.skus]
+            numbers = [sum(each), *each]
+        else:
+            numbers = [sum(held.get(sku, 0) for sku in skus) for skus in self.places]
+        turn = iter(numbers)
+        body = _PLACES.sub(lambda _: b'"stock":%d' % next(turn), self.body)
+        if body != self.body:
+            self.body, self.etag = body, _tag(body)
 
 
 def printed(
-    operation: str, cache_control: bytes, shown: Any, stocked_by: Sequence[Skus], stock_at: float = float("-inf")
+    operation: str,
+    cache_control: bytes,
+    shown: Any,
+    *,
+    skus: Skus = (),
+    places: Sequence[Skus] | None = None,
+    stock_at: float = float("-inf"),
 ) -> Page:
-    """`shown` is a msgspec value; each `stock` in it, in the order in which they are encoded, is that of `stocked_by`."""
+    """`shown` is a msgspec value with a `stock` for each of `places`, in the order in which they are encoded."""
     body = msgspec.json.encode(shown)
-    places = [*_PLACES.finditer(body)] if stocked_by else []
-    assert len(places) == len(stocked_by), "a place for each"
+    expected = 1 + len(skus) if places is None else len(places)
+    assert len(_PLACES.findall(body)) == expected, "a place for each"
+    if places is not None:
+        skus = tuple(sorted({sku for some in places for sku in some}))
     return Page(
         operation=operation,
         cache_control=cache_control,
         etag=_tag(body),
         body=body,
-        starts=tuple(place.start(1) for place in places),
-        pieces=[place[1] for place in places],
-        stocked_by=stocked_by,
-        skus=tuple(sorted({sku for skus in stocked_by for sku in skus})),
+        skus=skus,
         stock_at=stock_at,
+        places=places,
     )
 
 
