@@ -69,7 +69,7 @@ def test_a_poisoned_job_holds_up_nobody(battle: Battle, rounds: Rounds) -> None:
         failed = operator.get("/admin/v1/jobs/failed")["items"]
         return [job["id"] for job in failed if (job["name"], job["reference"]) == (CLOSE_JOB, number)]
 
-    (job,) = until("staff see it among the failed", given_up, 120)
+    (job,) = until("staff see it among the failed", given_up, 60)
     assert deeds.buyer.seen(no)["state"] == "unpaid"
     battle.world.heal()
     assert operator.until_answered("POST", f"/admin/v1/jobs/{job}/retry").status_code == 200
