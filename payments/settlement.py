@@ -98,7 +98,8 @@ async def _apply(session: AsyncSession, payee: Payee, payment: Payment, trade: T
     if kind is not None:
         return await _decline(session, payment, kind, {}, at)
     await book(session, payment, Account.SALES, at)
-    if payment.openid and trade.payer and trade.payer.openid and trade.payer.openid != payment.openid:
+    said = trade.payer.openid if trade.payer and trade.appid else None  # an openid means nothing without its app
+    if payment.openid and said and said != payment.openid:
         # The money is right, so it counts; a person looks at who paid.
         await cases.note(session, "other_payer", payment.transaction_id, at=at, payment_id=payment.id)
     return "applied"

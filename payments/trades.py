@@ -166,9 +166,9 @@ class CombinedTrade(msgspec.Struct, frozen=True, kw_only=True):
 
     def _payer(self, trade: Trade) -> Payer | None:
         whole = self.combine_payer_info
-        if whole is None or not trade.sub_mchid:
+        if whole is None or not trade.sub_appid:
             return whole
-        return Payer(openid=whole.sub_openid) if trade.sub_appid and whole.sub_openid else None
+        return Payer(openid=whole.sub_openid) if whole.sub_openid else None
 
 
 class RefundAmount(msgspec.Struct, frozen=True):
