@@ -11,4 +11,6 @@ Context: what a shop believes to have been paid and what WeChat settled drift ap
 bills is kept and compared with ours by the database, each difference has one row and one case. Consequence: a day can be
 matched again at any time, and what is gone then is resolved by itself. Alternative: comparing the totals; equal sums hide
 two errors.
+
+A sub-merchant has no fund flow that its partner can read, a merchant overseas no bill at all: `wanting.kinds_of`.
 """

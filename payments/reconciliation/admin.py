@@ -24,6 +24,7 @@ from payments.reconciliation import report, wanting
 from payments.reconciliation.models import BillKind
 from payments.reconciliation.report import BillNotFound, DayNotFound, Difference, Report
 from payments.reconciliation.wanting import DayOutOfReach
+from payments.wechatpay.gateway import Gateway
 
 PathDay: TypeAlias = Annotated[
     str, PathParameter(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)", description="A Beijing day, `2026-11-23`")
@@ -144,6 +145,7 @@ async def run_day(
     day: PathDay,
     idempotency_key: IdempotencyKey,
     db: NamedDependency[Database],
+    gateway: NamedDependency[Gateway],
     clock: NamedDependency[Clock],
 ) -> RunAccepted:
     actor, now, which = actor_of(request), clock.now(), _day(day)
@@ -151,7 +153,8 @@ async def run_day(
     async with db.begin() as session:
 
         async def work() -> RunAccepted:
-            await wanting.ask_for(session, which, now, due=now)
+            kinds = wanting.kinds_of(gateway.merchant)
+            await wanting.ask_for(session, which, now, due=now, kinds=kinds)
             await audit.record(
                 session, at=now, actor=actor.label, action="reconciliation.run", subject=("bill_day", which.isoformat())
             )

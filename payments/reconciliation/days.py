@@ -15,7 +15,7 @@ from kit.database import Database, DatabaseUnavailable
 from payments.ports import Payee
 from payments.reconciliation import beijing, booking, download, figures, keeping, matching, noting, repairing, wanting
 from payments.reconciliation.keeping import Say, silent
-from payments.reconciliation.models import Bill, BillDay, BillKind, BillState, DayState
+from payments.reconciliation.models import BillDay, BillKind, BillState, DayState
 from payments.wechatpay.gateway import Gateway
 
 log = structlog.get_logger()
@@ -26,18 +26,21 @@ _LOOKED_AT_AGAIN = timedelta(days=31)
 
 async def turn(db: Database, gateway: Gateway, payee: Payee, clock: Clock) -> None:
     """The worker's: want what is missing, fetch what is due, match what is in."""
+    kinds = wanting.kinds_of(gateway.merchant)
+    if not kinds:
+        return
     async with db.begin() as session:
-        await wanting.want(session, clock.now())
+        await wanting.want(session, clock.now(), kinds)
     while True:
         async with db.begin() as session:
-            claimed = await wanting.claim_bill(session, clock.now())
+            claimed = await wanting.claim_bill(session, clock.now(), kinds)
         if claimed is None:
             break
         state = await download.fetch(db, gateway, clock, *claimed)
         log.info("bill", day=claimed[0].isoformat(), kind=claimed[1], state=state)
     while True:
         async with db.begin() as session:
-            day = await wanting.claim_day(session, clock.now())
+            day = await wanting.claim_day(session, clock.now(), kinds)
         if day is None:
             return
         await _match_or_leave(db, gateway, payee, clock, day)
@@ -62,25 +65,25 @@ async def reconcile(
     db: Database, gateway: Gateway, payee: Payee, clock: Clock, day: date, say: Say = silent
 ) -> DayState:
     """Now, whatever its turn: get the day's bills, if they are not there, and match. Raises `DayOutOfReach` (422)."""
+    kinds = wanting.kinds_of(gateway.merchant)
     async with db.begin() as session:
         now = clock.now()
-        await wanting.ask_for(session, day, now, due=now + wanting.LEASE)
-    for kind in BillKind:
-        async with db.begin() as session:
-            bill = await session.get_one(Bill, (day, kind))
-        if bill.state == BillState.WANTED:
-            say(f"{day} {kind}: asking WeChat Pay")
-            state = await download.fetch(db, gateway, clock, day, kind, say)
-            say(f"{day} {kind}: {state}")
+        await wanting.ask_for(session, day, now, due=now + wanting.LEASE, kinds=kinds)
+        missing = await wanting.missing(session, day, kinds)
+    for kind in missing:
+        say(f"{day} {kind}: asking WeChat Pay")
+        state = await download.fetch(db, gateway, clock, day, kind, say)
+        say(f"{day} {kind}: {state}")
     async with db.begin() as session:
-        wanted = [kind for kind in BillKind if (await session.get_one(Bill, (day, kind))).state == BillState.WANTED]
-    if wanted:
+        missing = await wanting.missing(session, day, kinds)
+    if missing:
         return DayState.OPEN
     return await match(db, gateway, payee, clock, day, say)
 
 
 async def match(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day: date, say: Say = silent) -> DayState:
     """Match, ask WeChat about what may be late or lost, match again, book, and open the cases of what is left."""
+    kinds = wanting.kinds_of(gateway.merchant)
     say(f"{day}: matching")
     async with db.begin() as session:
         await keeping.patient(session)
@@ -94,7 +97,7 @@ async def match(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day:
     asked = await repairing.repair(db, gateway, payee, clock, day, run)
     if asked:
         say(f"{day}: asked WeChat Pay {asked} times")
-    state = await _close(db, clock, day, say)
+    state = await _close(db, clock, day, say, kinds)
     async with db.begin() as session:
         noted = await noting.note_some(session, day, clock.now())
     while noted:
@@ -102,16 +105,15 @@ async def match(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day:
             noted = await noting.note_some(session, day, clock.now())
     async with db.begin() as session:
         await noting.resolve_gone(session, day, clock.now())
-        for kind in BillKind:
-            bill = await session.get_one(Bill, (day, kind))
+        for bill in await wanting.bills_of(session, day, kinds):
             if bill.state in {BillState.VERIFIED, BillState.EMPTY}:
-                await noting.resolve_had(session, day, kind, BillState(bill.state), clock.now())
+                await noting.resolve_had(session, day, bill.kind, BillState(bill.state), clock.now())
         found = await session.get_one(BillDay, day, with_for_update=True)
         found.check_at = _next_look(day, state, clock.now())
     return state
 
 
-async def _close(db: Database, clock: Clock, day: date, say: Say) -> DayState:
+async def _close(db: Database, clock: Clock, day: date, say: Say, kinds: tuple[BillKind, ...]) -> DayState:
     """The last match, the bookings, the figures and the state: one transaction."""
     now = clock.now()
     async with db.begin() as session:
@@ -121,15 +123,17 @@ async def _close(db: Database, clock: Clock, day: date, say: Say) -> DayState:
         say(f"{day}: booking")
         await matching.match_trade(session, day, found.run, now)
         await booking.book(session, day)
-        flow = await matching.match_flow(session, day, found.run, now)
+        with_account = BillKind.FUND_FLOW in kinds
+        flow = await matching.match_flow(session, day, found.run, now) if with_account else None
         await matching.forget_gone(session, day, found.run, now)
         report = await figures.collect(session, day, flow)
         found.figures = msgspec.to_builtins(report)
-        bills = [await session.get_one(Bill, (day, kind)) for kind in BillKind]
+        bills = await wanting.bills_of(session, day, kinds)
         failed = any(bill.state == BillState.FAILED for bill in bills)
         differs = failed or report.open or report.waiting
         found.state = DayState.DIFFERS if differs else DayState.AGREED
-        found.matched_at, found.last_error = now, None
+        found.matched_at = now
+        found.last_error = None if with_account else wanting.ACCOUNT_UNMATCHED
         return DayState(found.state)
 
 

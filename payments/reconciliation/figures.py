@@ -82,7 +82,7 @@ class Figures(msgspec.Struct, frozen=True, rename="camel"):
     """Rows of the trade bill that are ours as they stand."""
     booked: Booked
     flow: Flow | None
-    """Absent when the bill could not be had."""
+    """Absent when the bill could not be had, or is not of this merchant's account."""
     open: int
     waiting: int
     decided: int

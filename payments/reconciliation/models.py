@@ -29,7 +29,7 @@ class BillKind(StrEnum):
     TRADE = "trade"
     """Every payment and every accepted refund of a day (`ALL`)."""
     FUND_FLOW = "fund_flow"
-    """Every movement on the merchant's `BASIC` account."""
+    """Every movement on the merchant's `BASIC` account: never of a sub-merchant, see `wanting.kinds_of`."""
 
 
 class BillState(StrEnum):
@@ -41,7 +41,7 @@ class BillState(StrEnum):
 
 class DayState(StrEnum):
     OPEN = "open"
-    """Its bills are not both in, or it has not been matched."""
+    """Its bills are not all in, or it has not been matched."""
     AGREED = "agreed"
     DIFFERS = "differs"
 
@@ -65,6 +65,7 @@ class BillDay(Table):
     """The report of the last run: counts and fen."""
     matched_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
+    """Why the last run failed; or, of a sub-merchant, what is never matched."""
 
 
 class BillFile(Table):

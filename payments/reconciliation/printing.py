@@ -7,7 +7,8 @@ from payments.reconciliation.report import BillRow, Report
 
 def table(report: Report) -> str:
     """A day in a dozen lines."""
-    lines = [f"{report.day}  {report.state}", *(_bill(bill) for bill in report.bills)]
+    trouble = [f"  {report.last_error}"] if report.last_error else []
+    lines = [f"{report.day}  {report.state}", *trouble, *(_bill(bill) for bill in report.bills)]
     if report.figures is not None:
         lines += _sides(report.figures) + _account(report.figures) + _differences(report.figures)
     return "\n".join(lines)

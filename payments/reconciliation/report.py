@@ -46,7 +46,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     matched_at: datetime | None
     runs: int
     last_error: str | None
-    """Why it could not be matched, when it could not."""
+    """Why it could not be matched, when it could not; or what of it is never matched (a sub-merchant's account)."""
     bills: list[BillRow]
     figures: Figures | None
 

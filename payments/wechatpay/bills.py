@@ -38,7 +38,7 @@ class Bills(Speaker):
         return await self._apply("tradebill", asked)
 
     async def apply_fund_flow(self, day: date, account: str = "BASIC") -> BillTicket:
-        """`GET /v3/bill/fundflowbill`: of the merchant who signs. Raises as `apply_trade`."""
+        """`GET /v3/bill/fundflowbill`: of who signs, so never of a sub-merchant. Raises as `apply_trade`."""
         if account not in _ACCOUNTS:
             raise ValueError(f"account must be one of {', '.join(sorted(_ACCOUNTS))}")
         return await self._apply(
@@ -64,6 +64,7 @@ class Bills(Speaker):
     async def statement(self, day: date) -> AsyncIterator[bytes]:
         """Overseas, `GET /v3/global/statements`: streamed at once, without a ticket.
 
+        No description of its columns is known, so reconciliation reads none.
         Raises `Refused`, and `Unknown` also for a text that does not have the SHA-1 that WeChat signed.
         """
         asked = {"date": day.strftime("%Y%m%d"), **self.merchant.numbers()}

@@ -30,6 +30,18 @@ async def morning_after(shop: Shop) -> date:
     return traded
 
 
+async def refunded(shop: Shop, no: str) -> None:
+    """One piece of the order is refunded; the news of it is not delivered."""
+    operator = await shop.operator()
+    line = await shop.sql.fetchval(
+        "SELECT l.id FROM order_line l JOIN orders o ON o.id = l.order_id WHERE o.no = $1", no
+    )
+    answer = await operator.refund(no, {str(line): 1})
+    assert answer.is_success, answer.text
+    await shop.run_jobs()
+    shop.world.skip(minutes=2)  # it takes WeChat a moment
+
+
 async def state_of(shop: Shop, day: date) -> str:
     return str(await shop.sql.fetchval("SELECT state FROM bill_day WHERE day = $1", day))
 

@@ -2,7 +2,7 @@
 
 import pytest
 from cast import Shop
-from mornings import account, balance, bills_of, figure, morning_after, open_cases, state_of
+from mornings import account, balance, bills_of, figure, morning_after, open_cases, refunded, state_of
 
 
 @pytest.mark.parametrize(("rows", "decimals"), [("netted", "fen"), ("separate", "exact")])
@@ -16,7 +16,7 @@ async def test_a_day_of_trade_agrees_by_itself(shop_of_its_own: Shop, rows: str,
     (sku,) = await shop.stocked(50, price_fen=4200)
     buyer = await shop.buyer("茶客")
     numbers = [await shop.paid_order(buyer, {sku: n}) for n in (1, 2, 3)]
-    await _refunded(shop, numbers[1])
+    await refunded(shop, numbers[1])
     day = await morning_after(shop)
     assert await bills_of(shop, day) == {"trade": "verified", "fund_flow": "verified"}
     assert await state_of(shop, day) == "agreed"
@@ -27,18 +27,6 @@ async def test_a_day_of_trade_agrees_by_itself(shop_of_its_own: Shop, rows: str,
     assert await balance(shop, "wechat") == account(shop) == await figure(shop, day, "flow", "netFen")
     assert await balance(shop, "fees") == await figure(shop, day, "booked", "feesFen") > 0
     assert await open_cases(shop) == []
-
-
-async def _refunded(shop: Shop, no: str) -> None:
-    """One piece of the order is refunded; the news of it is not delivered."""
-    operator = await shop.operator()
-    line = await shop.sql.fetchval(
-        "SELECT l.id FROM order_line l JOIN orders o ON o.id = l.order_id WHERE o.no = $1", no
-    )
-    answer = await operator.refund(no, {str(line): 1})
-    assert answer.is_success, answer.text
-    await shop.run_jobs()
-    shop.world.skip(minutes=2)  # it takes WeChat a moment
 
 
 async def test_payments_that_we_never_heard_of_are_found_in_the_bill(shop_of_its_own: Shop) -> None:
