@@ -1,7 +1,6 @@
 """The servers under measurement: an embedded PostgreSQL that really syncs, and the shop as users run it."""
 
 import asyncio
-import http.client
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import asyncpg
 
 from bench import counting, processes
 from bench.keys import Merchant
-from dev import ports
+from dev import parts, ports
 from dev.postgres import Cluster
 from dev.trouble import Trouble
 
@@ -187,7 +186,7 @@ class Server:
         self.log = log
         began = time.monotonic()
         self._process = processes.start(argv, log, environment)
-        while not _answers(port, path):
+        while not parts.is_ok(port, path):
             if self._process.poll() is not None or time.monotonic() - began > _START_S:
                 raise Trouble(f"`{' '.join(argv[1:])}` does not answer; see {log}.")
             time.sleep(0.005)
@@ -216,17 +215,6 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 async def _on(url: str, work: Callable[[Any], Awaitable[T]]) -> T:

@@ -30,7 +30,7 @@ class Part:
     def answers(self, port: int, path: str, stopping: Stopping) -> None:
         """Return when ``GET path`` on the port is answered with 200. Raises Trouble, Stopped."""
         deadline = time.monotonic() + _READY_SECONDS
-        while not _is_ok(port, path):
+        while not is_ok(port, path):
             self.must_run()
             if time.monotonic() > deadline:
                 raise Trouble(f"`{self.name}` did not answer {path} within {_READY_SECONDS:.0f} s.{self._last_words()}")
@@ -70,7 +70,8 @@ def last_words(log: Path) -> str:
     return "".join(f"\n    {line}" for line in [f"The end of {log}:", *lines])
 
 
-def _is_ok(port: int, path: str) -> bool:
+def is_ok(port: int, path: str) -> bool:
+    """Return whether a local server answers 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)

@@ -143,12 +143,8 @@ async def shop_of_an_older_merchant(
     request: pytest.FixtureRequest, settings: Settings, db: Database, sql: Any, post_office: Mailbox, tmp_path: Path
 ) -> AsyncIterator[Shop]:
     """The same with platform certificates, or in the migration week with both kinds of keys."""
-    world = World(tmp_path / "sandbox", "--key-mode", request.param)
-    try:
-        async with opened(settings, db, sql, world, post_office, tmp_path) as made:
-            yield made
-    finally:
-        world.stop()
+    async with apart(settings, db, sql, post_office, tmp_path, "--key-mode", request.param) as made:
+        yield made
 
 
 @pytest.fixture
@@ -156,9 +152,27 @@ async def shop_of_its_own(
     settings: Settings, db: Database, sql: Any, post_office: Mailbox, tmp_path: Path
 ) -> AsyncIterator[Shop]:
     """The same in a world that nobody else trades in: its bills are this test's alone."""
-    world = World(tmp_path / "sandbox")
+    async with apart(settings, db, sql, post_office, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def shop_of_another_merchant(
+    request: pytest.FixtureRequest, settings: Settings, db: Database, sql: Any, post_office: Mailbox, tmp_path: Path
+) -> AsyncIterator[Shop]:
+    """The same for another kind of merchant: the test's parameter is what the simulated WeChat is told."""
+    async with apart(settings, db, sql, post_office, tmp_path, *request.param) as made:
+        yield made
+
+
+@asynccontextmanager
+async def apart(
+    settings: Settings, db: Database, sql: Any, post_office: Mailbox, folder: Path, *words: str
+) -> AsyncIterator[Shop]:
+    """A shop in a world of its own, whose simulated WeChat is started with `words`."""
+    world = World(folder / "sandbox", *words)
     try:
-        async with opened(settings, db, sql, world, post_office, tmp_path) as made:
+        async with opened(settings, db, sql, world, post_office, folder) as made:
             yield made
     finally:
         world.stop()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import notice_flood
 import pytest
+from flooding import Flood
 from processes import broken, fetch
 from trialing import Rounds
 
@@ -24,7 +25,7 @@ def test_genuine_notices_are_answered_in_a_flood_of_forged_ones(tmp_path: Path, 
     with Cluster(tmp_path / "pg") as cluster, notice_flood.opened(tmp_path, cluster, workers=1) as (url, world):
         asyncio.run(notice_flood.prepare(url, world, genuine))
         letters = notice_flood.write(notice_flood.WeChat(world), cluster, FORGED_EACH)
-        flood = asyncio.run(notice_flood.Flood(url, FORGED_PER_S).run(letters))
+        flood = asyncio.run(Flood(url, FORGED_PER_S).run(letters))
         took, forged = sorted(flood.took[True]), len(flood.took[False])
         print(f"{forged / flood.lasted_s:.0f} forged ones a second; {notice_flood.summary('genuine', took)}")
         assert (len(took), forged) == (genuine, (genuine - 10) * FORGED_EACH)

@@ -1,5 +1,6 @@
-"""Somebody who can sign and seal anything, and a shop that believes it."""
+"""Somebody who can sign and seal anything, and payers who are ordinary again after each test of payment codes."""
 
 from liar import Liar, liar
+from payment_codes import ordinary
 
-__all__ = ["Liar", "liar"]
+__all__ = ["Liar", "liar", "ordinary"]

@@ -1,52 +1,14 @@
-"""The payment code at the counter: paid at once, after a password, not at all; lost, reversed, and never both kept and undone."""
+"""The payment code at the counter: paid at once, after a password, not at all; lost, and never charged twice."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, cast
 
-import httpx
 import pytest
-from cast import Operator, Shop
-from liar import Liar, unpaid_trade
-from sheets import at_wechat, attempts, live, ordered
-from world import World
+from cast import Shop
+from payment_codes import charge, state_of, waiting
+from sheets import at_wechat, attempts, ordered
 
-from payments import asking, counter
-from payments import attempts as attempts_of
-from payments.attempts import WeChatPayUnknown
-from payments.trades import Trade
-from payments.wechatpay.gateway import Gateway, Unknown
-
+pytestmark = pytest.mark.usefixtures("ordinary")
 CODEPAY = "/v3/pay/transactions/codepay"
-
-
-@pytest.fixture(autouse=True)
-def _ordinary(wechat_world: World) -> Iterator[None]:
-    yield
-    wechat_world.tell("settings", code_payment="at_once", user_paying="202", balance_fen=None)
-
-
-async def _charge(
-    boss: Operator, shop: Shop, no: str, *, key: str | None = None, code: str | None = None
-) -> httpx.Response:
-    return await boss.post(
-        f"/orders/{no}/charge-code", {"authCode": code or shop.world.code("bob", "payment")}, key=key
-    )
-
-
-async def _waiting(shop: Shop) -> tuple[Any, Operator, str, str]:
-    """A charge for which the payer types a password."""
-    shop.world.tell("settings", code_payment="password")
-    buyer, no = await ordered(shop)
-    boss = await shop.operator()
-    answer = await _charge(boss, shop, no)
-    assert answer.json()["state"] == "userpaying", answer.text
-    return buyer, boss, no, await live(shop, no)
-
-
-async def _state(boss: Operator, no: str) -> tuple[str, str | None]:
-    said = (await boss.get(f"/orders/{no}/charge-code")).json()
-    return said["state"], said["reason"]
 
 
 async def test_paid_at_once(shop: Shop) -> None:
@@ -54,12 +16,12 @@ async def test_paid_at_once(shop: Shop) -> None:
     boss = await shop.operator()
     sheet = await buyer.prepay(no)  # the buyer had it open on the phone
     code = shop.world.code("bob", "payment")
-    answer = await _charge(boss, shop, no, key="till-0001", code=code)
+    answer = await charge(boss, shop, no, key="till-0001", code=code)
     assert answer.status_code == 200, answer.text
     assert (answer.json()["state"], answer.json()["orderState"]) == ("paid", "paid")
     assert await at_wechat(shop, sheet) == "CLOSED"
     assert await attempts(shop, no) == [("jsapi", "closed"), ("code", "received")]
-    same = await _charge(boss, shop, no, key="till-0001")
+    same = await charge(boss, shop, no, key="till-0001")
     assert same.json() == answer.json()
     rows = await shop.sql.fetch("SELECT p::text FROM payment p UNION SELECT k::text FROM idempotency_key k")
     assert not any(code in row[0] for row in rows)
@@ -69,23 +31,23 @@ async def test_paid_at_once(shop: Shop) -> None:
 @pytest.mark.parametrize("said", ["202", "200"])
 async def test_after_a_password(shop: Shop, said: str) -> None:
     shop.world.tell("settings", user_paying=said)
-    buyer, boss, no, number = await _waiting(shop)
-    assert (await _charge(boss, shop, no)).json()["code"] == "charge_under_way"
+    buyer, boss, no, number = await waiting(shop)
+    assert (await charge(boss, shop, no)).json()["code"] == "charge_under_way"
     shop.world.pay(number)
     shop.world.skip(seconds=6)
     await shop.worker.ask_payments()
-    assert await _state(boss, no) == ("paid", None)
+    assert await state_of(boss, no) == ("paid", None)
     assert await buyer.state(no) == "paid"
 
 
 async def test_tapped_away(shop: Shop) -> None:
-    buyer, boss, no, number = await _waiting(shop)
+    buyer, boss, no, number = await waiting(shop)
     shop.world.tell(f"payments/{number}/cancel")
     shop.world.skip(seconds=6)
     await shop.worker.ask_payments()
-    assert await _state(boss, no) == ("closed", "PAYERROR")
+    assert await state_of(boss, no) == ("closed", "PAYERROR")
     shop.world.tell("settings", code_payment="at_once")
-    assert (await _charge(boss, shop, no)).json()["state"] == "paid"
+    assert (await charge(boss, shop, no)).json()["state"] == "paid"
     assert await buyer.state(no) == "paid"
 
 
@@ -94,184 +56,9 @@ async def test_refused(shop: Shop, how: str) -> None:
     shop.world.tell("settings", code_payment="error" if how == "error" else "at_once")
     _, no = await ordered(shop)
     boss = await shop.operator()
-    answer = await _charge(boss, shop, no, code=None if how == "error" else "100000000000000000")
+    answer = await charge(boss, shop, no, code=None if how == "error" else "100000000000000000")
     assert answer.json()["state"] == "closed", answer.text
     assert answer.json()["reason"] == ("PAYERROR" if how == "error" else "INVALIDREQUEST")
-
-
-async def test_the_time_is_over(shop: Shop) -> None:
-    """It is asked about every few seconds, and reversed in the end; the order may be paid in another way."""
-    buyer, boss, no, number = await _waiting(shop)
-    for _ in range(6):
-        shop.world.skip(seconds=5.5)
-        await shop.worker.ask_payments()
-        assert await _state(boss, no) == ("userpaying", None)
-    shop.world.skip(seconds=15)
-    await shop.worker.ask_payments()
-    assert await _state(boss, no) == ("closed", "REVOKED")
-    assert await at_wechat(shop, number) == "REVOKED"
-    shop.world.pay(await buyer.prepay(no))
-    assert (await shop.notify()).status_code == 204
-    assert await buyer.state(no) == "paid"
-
-
-async def test_the_cashier_gives_up(shop: Shop) -> None:
-    _, boss, no, number = await _waiting(shop)
-    answer = await boss.post(f"/orders/{no}/charge-code/cancel")
-    assert answer.json()["state"] == "reversing", answer.text
-    await shop.worker.ask_payments()
-    assert await at_wechat(shop, number) == "USERPAYING"  # not within 15 s
-    shop.world.skip(seconds=16)
-    await shop.worker.ask_payments()
-    assert await _state(boss, no) == ("closed", "REVOKED")
-
-
-async def test_given_up_and_paid_before_the_reverse(shop: Shop) -> None:
-    """A query first: what is paid is kept."""
-    buyer, boss, no, number = await _waiting(shop)
-    await boss.post(f"/orders/{no}/charge-code/cancel")
-    shop.world.pay(number)
-    shop.world.skip(seconds=16)
-    await shop.worker.ask_payments()
-    assert await _state(boss, no) == ("paid", None)
-    assert await at_wechat(shop, number) == "SUCCESS"
-    assert await buyer.state(no) == "paid"
-
-
-async def _reversing(shop: Shop) -> tuple[Any, Operator, str, str]:
-    """The intent to reverse is committed, the call was lost on its way; and then the payer typed the password."""
-    buyer, boss, no, number = await _waiting(shop)
-    shop.world.skip(seconds=46)
-    shop.world.faults(path=f"/v3/pay/transactions/out-trade-no/{number}/reverse", effect="500", method="POST")
-    await shop.worker.ask_payments()
-    assert await _state(boss, no) == ("reversing", None)
-    shop.world.pay(number)
-    return buyer, boss, no, number
-
-
-async def test_paid_after_the_intent_to_reverse(shop: Shop) -> None:
-    """Nobody settles it any more, it goes back whatever WeChat says in between, and the goods are not owed."""
-    buyer, boss, no, number = await _reversing(shop)
-    assert (await buyer.post(f"/orders/{no}/payment/refresh")).status_code in (200, 503)
-    assert await buyer.state(no) == "unpaid"
-    for _ in range(8):
-        shop.world.skip(seconds=35)
-        await shop.worker.ask_payments()
-    assert await _state(boss, no) == ("closed", "REVOKED")
-    assert await at_wechat(shop, number) == "REVOKED"
-    assert await buyer.state(no) == "unpaid"
-
-
-async def test_paid_and_wechat_will_not_reverse(shop: Shop) -> None:
-    """Not enough money to give back: then it is a payment like any other."""
-    buyer, boss, no, number = await _reversing(shop)
-    shop.world.tell("settings", balance_fen=0)
-    shop.world.skip(seconds=35)
-    await shop.worker.ask_payments()
-    assert await _state(boss, no) == ("paid", None)
-    assert await at_wechat(shop, number) == "SUCCESS"
-    assert await buyer.state(no) == "paid"
-
-
-class _Slow:
-    """A worker whose second question (after the reverse) takes so long that others act meanwhile."""
-
-    def __init__(self, gateway: Gateway, meanwhile: Callable[[], Awaitable[None]]) -> None:
-        self._gateway, self._meanwhile, self._questions = gateway, meanwhile, 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._gateway, name)
-
-    async def query(self, number: str) -> Trade | None:
-        trade = await self._gateway.query(number)
-        self._questions += 1
-        if self._questions == 2:
-            await self._meanwhile()
-        return trade
-
-
-async def test_two_hands_one_is_refused_and_slow_the_other_gives_the_money_back(shop: Shop) -> None:
-    """What WeChat said before the other's reverse counts no more: the goods are not owed for money that went back."""
-    buyer, boss, no, number = await _reversing(shop)
-    gateway, db, payee, clock = shop.worker.gateway, shop.db, shop.worker.payee, shop.world.clock
-    payment = await attempts_of.look(db, number)
-    assert payment is not None
-
-    async def dies() -> None:
-        raise Unknown("the other one dies right after its reverse")
-
-    async def other() -> None:
-        shop.world.tell("settings", balance_fen=None)
-        shop.world.skip(seconds=35)
-        with pytest.raises(WeChatPayUnknown):
-            await counter.pursue(db, cast("Gateway", _Slow(gateway, dies)), payee, clock, payment)
-
-    shop.world.tell("settings", balance_fen=0)
-    shop.world.skip(seconds=35)
-    with pytest.raises(WeChatPayUnknown):
-        await counter.pursue(db, cast("Gateway", _Slow(gateway, other)), payee, clock, payment)
-    assert await at_wechat(shop, number) == "REVOKED"
-    assert await buyer.state(no) == "unpaid"
-    shop.world.skip(seconds=60)
-    await shop.worker.ask_payments()
-    assert await _state(boss, no) == ("closed", "REVOKED")
-
-
-async def test_closed_here_and_paid_at_wechat_after_all_is_taken_when_it_is_asked_for(shop: Shop) -> None:
-    """WeChat did not know the number when it was given up; a bill has it the next day."""
-    buyer, _, no, number = await _reversing(shop)
-    await shop.sql.execute("UPDATE payment SET state = 'closed', closed_at = now() WHERE out_trade_no = $1", number)
-    worker = shop.worker
-    assert await asking.ask(shop.db, worker.gateway, worker.payee, shop.world.clock, number) == "closed", "too soon"
-    shop.world.skip(seconds=60)
-    came_of_it = await asking.ask(shop.db, worker.gateway, worker.payee, shop.world.clock, number)
-    assert (came_of_it, await buyer.state(no)) == ("applied", "paid")
-    assert await asking.ask(shop.db, worker.gateway, worker.payee, shop.world.clock, number) == "received"
-    assert await shop.broken() == {}
-
-
-async def test_what_was_reversed_is_asked_for_when_a_notification_says_paid(shop: Shop, liar: Liar) -> None:
-    """It may have been written before the reverse: only WeChat knows whether the money is here or went back."""
-    buyer, _, no, number = await _reversing(shop)
-    shop.world.skip(seconds=35)
-    await shop.worker.ask_payments()
-    _, trade = await unpaid_trade(shop, liar)
-    trade |= {"out_trade_no": number, "trade_type": "MICROPAY"}
-    assert (await liar.send(liar.envelope(trade))).status_code == 204
-    await shop.run_jobs()
-    assert await buyer.state(no) == "unpaid"
-    assert await attempts(shop, no) == [("code", "closed")]
-    assert await shop.broken() == {}
-
-
-async def test_a_reverse_that_comes_to_no_end_is_a_case_until_it_does(shop: Shop) -> None:
-    _, boss, no, number = await _reversing(shop)
-    path = f"/v3/pay/transactions/out-trade-no/{number}/reverse"
-    shop.world.faults(path=path, effect="500", method="POST", times=100)
-    query = "SELECT kind, resolved_at IS NULL FROM payment_exception WHERE reference = $1"
-    for _ in range(8):
-        shop.world.skip(seconds=35)
-        await shop.worker.ask_payments()
-    assert await shop.sql.fetch(query, number) == [], "five minutes are nothing"
-    for _ in range(3):
-        shop.world.skip(minutes=31)
-        await shop.worker.ask_payments()
-    assert [tuple(row) for row in await shop.sql.fetch(query, number)] == [("reverse_stuck", True)]
-    shop.world.heal()
-    shop.world.skip(minutes=31)
-    await shop.worker.ask_payments()
-    assert await _state(boss, no) == ("closed", "REVOKED")
-    assert [tuple(row) for row in await shop.sql.fetch(query, number)] == [("reverse_stuck", False)]
-
-
-async def test_the_answer_to_the_reverse_is_lost(shop: Shop) -> None:
-    _, boss, no, number = await _waiting(shop)
-    shop.world.skip(seconds=46)
-    shop.world.faults(path=f"/v3/pay/transactions/out-trade-no/{number}/reverse", effect="500_after", method="POST")
-    await shop.worker.ask_payments()
-    shop.world.skip(seconds=6)
-    await shop.worker.ask_payments()
-    assert await _state(boss, no) == ("closed", "REVOKED")
 
 
 @pytest.mark.parametrize("effect", ["500", "500_after", "bad_response_signature"])
@@ -280,28 +67,17 @@ async def test_the_answer_to_the_charge_is_lost(shop: Shop, effect: str) -> None
     buyer, no = await ordered(shop)
     boss = await shop.operator()
     shop.world.faults(path=CODEPAY, effect=effect)
-    answer = await _charge(boss, shop, no)
+    answer = await charge(boss, shop, no)
     assert answer.json()["state"] == "userpaying", answer.text
     for _ in range(10):
         shop.world.skip(seconds=6)
         await shop.worker.ask_payments()
     if effect == "500":
-        assert (await _state(boss, no))[0] == "closed"
+        assert (await state_of(boss, no))[0] == "closed"
         assert await buyer.state(no) == "unpaid"
     else:
-        assert await _state(boss, no) == ("paid", None)
+        assert await state_of(boss, no) == ("paid", None)
         assert await buyer.state(no) == "paid"
-
-
-async def test_the_order_is_cancelled_meanwhile(shop: Shop) -> None:
-    """Not within 15 s: it stays closing until the reverse is through."""
-    buyer, _, no, number = await _waiting(shop)
-    assert (await buyer.post(f"/orders/{no}/cancel", {})).status_code == 503
-    assert await buyer.state(no) == "closing"
-    shop.world.skip(seconds=25)
-    await shop.worker.close_orders()
-    assert await buyer.state(no) == "cancelled"
-    assert await at_wechat(shop, number) == "REVOKED"
 
 
 async def test_ten_tills_at_once(shop: Shop) -> None:
@@ -309,7 +85,7 @@ async def test_ten_tills_at_once(shop: Shop) -> None:
     buyer, no = await ordered(shop)
     boss = await shop.operator()
     codes = [shop.world.code(f"bob-{turn}", "payment") for turn in range(10)]
-    answers = await asyncio.gather(*(_charge(boss, shop, no, code=code) for code in codes))
+    answers = await asyncio.gather(*(charge(boss, shop, no, code=code) for code in codes))
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 9
     assert await shop.sql.fetchval("SELECT count(*) FROM payment WHERE state = 'received'") == 1
     assert await buyer.state(no) == "paid"

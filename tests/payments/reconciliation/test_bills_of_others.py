@@ -1,46 +1,16 @@
 """Merchants who have fewer bills: a sub-merchant without its fund flow, and one overseas without any."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
-
-import httpx
 import pytest
 from cast import Shop
 from mornings import account, balance, bills_of, figure, morning_after, open_cases, refunded, state_of, today
-from unheard import Unheard
-from world import Mailbox, World
 
-from kit.database import Database
 from payments.reconciliation import days, printing, report
 from payments.reconciliation.wanting import DayOutOfReach
-from shop.app import ShopPayee, create_app, gateway_of
-from shop.settings import Settings
-from shop.worker import Worker
 
-
-@pytest.fixture
-async def other(
-    request: pytest.FixtureRequest, settings: Settings, db: Database, sql: Any, post_office: Mailbox, tmp_path: Path
-) -> AsyncIterator[Shop]:
-    """A shop of another kind of merchant, in a world of its own; its invariants hold afterwards."""
-    world = World(tmp_path / "sandbox", *request.param)
-    post_office.clear()
-    connected = world.connected(settings, post_office.url, tmp_path)
-    gateway = gateway_of(connected)
-    app = create_app(connected, clock=world.clock, gateway=gateway, news=Unheard())
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    try:
-        async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
-            made = Shop(client, db, sql, Worker(db, gateway, ShopPayee(), world.clock), world, post_office)
-            yield made
-            assert not await made.broken()
-    finally:
-        world.stop()
-
-
-partner = pytest.mark.parametrize("other", [("--partner",)], indirect=True)
-overseas = pytest.mark.parametrize("other", [("--region", "global", "--currency", "HKD")], indirect=True)
+partner = pytest.mark.parametrize("shop_of_another_merchant", [("--partner",)], indirect=True)
+overseas = pytest.mark.parametrize(
+    "shop_of_another_merchant", [("--region", "global", "--currency", "HKD")], indirect=True
+)
 
 
 def _partners_account_is_still(shop: Shop) -> None:
@@ -50,9 +20,9 @@ def _partners_account_is_still(shop: Shop) -> None:
 
 
 @partner
-async def test_a_day_of_a_sub_merchant_agrees_by_the_trade_bill(other: Shop) -> None:
+async def test_a_day_of_a_sub_merchant_agrees_by_the_trade_bill(shop_of_another_merchant: Shop) -> None:
     """Payments, a refund and fees; and the report says what was not compared."""
-    shop = other
+    shop = shop_of_another_merchant
     _partners_account_is_still(shop)
     (sku,) = await shop.stocked(50, price_fen=4200)
     buyer = await shop.buyer("茶客")
@@ -74,8 +44,8 @@ async def test_a_day_of_a_sub_merchant_agrees_by_the_trade_bill(other: Shop) -> 
 
 
 @partner
-async def test_what_differs_on_a_sub_merchants_day_is_found(other: Shop) -> None:
-    shop = other
+async def test_what_differs_on_a_sub_merchants_day_is_found(shop_of_another_merchant: Shop) -> None:
+    shop = shop_of_another_merchant
     _partners_account_is_still(shop)
     (sku,) = await shop.stocked(50)
     await shop.paid_order(await shop.buyer("茶客"), {sku: 1})
@@ -86,9 +56,9 @@ async def test_what_differs_on_a_sub_merchants_day_is_found(other: Shop) -> None
 
 
 @partner
-async def test_a_fund_flow_that_was_once_wanted_in_vain_holds_up_no_day(other: Shop) -> None:
+async def test_a_fund_flow_that_was_once_wanted_in_vain_holds_up_no_day(shop_of_another_merchant: Shop) -> None:
     """Days from before the merchant became a partner's, or from before we knew better."""
-    shop = other
+    shop = shop_of_another_merchant
     _partners_account_is_still(shop)
     (sku,) = await shop.stocked(50)
     await shop.paid_order(await shop.buyer("茶客"), {sku: 1})
@@ -104,9 +74,9 @@ async def test_a_fund_flow_that_was_once_wanted_in_vain_holds_up_no_day(other: S
 
 
 @overseas
-async def test_overseas_no_bill_is_wanted_and_whoever_asks_is_told_why(other: Shop) -> None:
+async def test_overseas_no_bill_is_wanted_and_whoever_asks_is_told_why(shop_of_another_merchant: Shop) -> None:
     """Nobody describes the statement, so no day is said to agree; and none fails."""
-    shop = other
+    shop = shop_of_another_merchant
     (sku,) = await shop.stocked(50)
     await shop.paid_order(await shop.buyer("茶客"), {sku: 1})
     day = await morning_after(shop)
@@ -116,6 +86,6 @@ async def test_overseas_no_bill_is_wanted_and_whoever_asks_is_told_why(other: Sh
     assert (answer.status_code, answer.json()["code"]) == (422, "day_out_of_reach")
     assert answer.json()["detail"].startswith("未核对：")
     with pytest.raises(DayOutOfReach) as refused:
-        await days.reconcile(shop.db, shop.worker.gateway, ShopPayee(), shop.world.clock, day)
+        await days.reconcile(shop.db, shop.worker.gateway, shop.worker.payee, shop.world.clock, day)
     assert str(refused.value).startswith("not matched: ")
     assert await shop.sql.fetchval("SELECT count(*) FROM bill_day") == 0
