@@ -28,9 +28,10 @@ _PATTERNS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL), "(key)"),
 )
 _ANY_PATTERN = re.compile(
-    "|".join(f"(?:{pattern.pattern.replace('(?i)', '')})" for pattern, _ in _PATTERNS), re.IGNORECASE | re.DOTALL
+    r"=|DETAIL:|1[3-9]\d{9}|b[eE][aA][rR][eE][rR]\s|B[eE][aA][rR][eE][rR]\s|o[A-Za-z0-9_-]{27}|-----BEGIN "
 )
-"""Finds whatever one of them finds, and a little more: most values are seen to be harmless in one look."""
+"""Finds whatever one of them finds, and more: most values are seen to be harmless in one look. Each branch begins with
+one letter, by which `re` passes over most of a text without trying them."""
 
 
 @lru_cache(maxsize=1024)

@@ -7,11 +7,19 @@ right, the first address that is not one of theirs is the client.
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
-Address = IPv4Address | IPv6Address
 _HOPS = 16
 """So many entries are read at most."""
+
+
+class _Address(NamedTuple):
+    """An address, with what is asked of it at each request."""
+
+    itself: IPv4Address | IPv6Address
+    network: str
+    """It, or of IPv6 its /64."""
+    on_the_internet: bool
 
 
 class Peers:
@@ -25,23 +33,23 @@ class Peers:
     def client(self, scope: Mapping[str, Any]) -> str | None:
         """The client's address, or `None`: it is not known, or it is this machine, which is nobody's address."""
         found = self._found(scope)
-        if found is None or found.is_loopback or found.is_unspecified:
+        if found is None or found.itself.is_loopback or found.itself.is_unspecified:
             return self._stand_in
-        return str(found)
+        return str(found.itself)
 
     def network(self, scope: Mapping[str, Any]) -> str | None:
         """The client's address, or of IPv6 the /64 that one customer has whole: what failed sign-ins are counted by."""
         found = self._found(scope)
-        return None if found is None else _network(found)
+        return None if found is None else found.network
 
     def on_the_internet(self, scope: Mapping[str, Any]) -> str | None:
         """The same where it is somebody's on the internet. `None`: not known, or of this machine or a network of ours,
         which may be a proxy that nobody named, with everybody behind it.
         """
         found = self._found(scope)
-        return _network(found) if found is not None and _is_global(found) else None
+        return found.network if found is not None and found.on_the_internet else None
 
-    def _found(self, scope: Mapping[str, Any]) -> Address | None:
+    def _found(self, scope: Mapping[str, Any]) -> _Address | None:
         peer = _address(str((scope.get("client") or ("",))[0]))
         if peer is None or not self._is_ours(peer):
             return peer
@@ -55,8 +63,8 @@ class Peers:
                 break
         return peer
 
-    def _is_ours(self, address: Address) -> bool:
-        return any(address in network for network in self._trusted)
+    def _is_ours(self, address: _Address) -> bool:
+        return any(address.itself in network for network in self._trusted)
 
 
 def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -65,19 +73,12 @@ def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
 
 
 @lru_cache(maxsize=8192)
-def _network(address: Address) -> str:
-    return str(address if address.version == 4 else IPv6Network((address, 64), strict=False))
-
-
-@lru_cache(maxsize=8192)
-def _is_global(address: Address) -> bool:
-    return address.is_global
-
-
-@lru_cache(maxsize=8192)
-def _address(text: str) -> Address | None:
+def _address(text: str) -> _Address | None:
     try:
         found = ip_address(text)
     except ValueError:
         return None
-    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
+    if isinstance(found, IPv6Address):
+        found = found.ipv4_mapped or found
+    network = str(found if found.version == 4 else IPv6Network((found, 64), strict=False))
+    return _Address(found, network, found.is_global)
