@@ -1,7 +1,7 @@
 """The limit of a page: the same framework and server, as many workers, one route that answers a constant.
 
 `python -m bench.bare PORT WORKERS FILE`: the file is a real answer of the shop. No middleware, no log, nothing looked
-up; the options of the server are those of `shop/__main__.py`.
+up; the options of the server are those of `shop/commands/serve.py`.
 """
 
 import os

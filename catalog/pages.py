@@ -52,7 +52,9 @@ class Pages:
         self._detail_key = re.compile(self._detail_path + rb"([1-9][0-9]{0,15})\?")
         self.finds: dict[str, Find] = {f"{under}/products": self.find, f"{under}/categories": self.find}
         """For `kit.web.shelf`."""
-        self._details: Memory[bytes, Page] = Memory(news, size=_DETAILS_BYTES, lives_s=_DETAILS_LIVE_S, weigh=Page.weight)
+        self._details: Memory[bytes, Page] = Memory(
+            news, size=_DETAILS_BYTES, lives_s=_DETAILS_LIVE_S, weigh=Page.weight
+        )
         self._lists: Memory[bytes, Page] = Memory(news, size=_LISTS_BYTES, lives_s=_LISTS_LIVE_S, weigh=Page.weight)
         self._reads: Gathering[int, Found] = Gathering(self._read_details, most=64)
         news.on("product", self._product_changed)

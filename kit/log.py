@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from kit.lines import Lines
+
 _SECRET_KEYS = re.compile(
     r"token|secret|password|authorization|signature|session_key|private_key|apiv3|phone|address|openid|unionid"
     r"|receiver|nickname|cookie|js_code|^code$|pay_sign|paysign",
@@ -91,12 +93,11 @@ def configure(*, level: str = "info", readable: bool = False) -> None:
         if readable
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
+    lines = Lines(sys.stderr.buffer)
     structlog.configure(
         processors=[*shared, renderer if readable else _line],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
-        if readable
-        else structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr) if readable else lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -35,7 +35,8 @@ def together() -> Iterator[None]:
 def join() -> None:
     """In a process that was made so, before it has counted anything."""
     if _FOLDER in os.environ:
-        values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+        pid = os.getpid()  # asked once: by itself the client asks the system at each count
+        values.ValueClass = values.MultiProcessValue(lambda: pid)  # type: ignore[no-untyped-call]
 
 
 def text() -> bytes:

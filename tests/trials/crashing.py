@@ -47,7 +47,7 @@ def application() -> Any:
     """What Granian's process runs: it arms itself, since it is a new one."""
     if os.environ.get("CRASH_AT"):
         arm(os.environ["CRASH_AT"])
-    from shop.__main__ import application  # noqa: PLC0415  (after arming: names are bound at import)
+    from shop.commands.serve import application  # noqa: PLC0415  (after arming: names are bound at import)
 
     return application()
 
@@ -58,7 +58,9 @@ def main() -> None:
     import shop.__main__  # noqa: PLC0415
 
     if sys.argv[1] == "serve":
-        shop.__main__.Granian = _ours(shop.__main__.Granian)
+        from shop.commands import serve  # noqa: PLC0415
+
+        serve.Granian = _ours(serve.Granian)
     shop.__main__.main()
 
 

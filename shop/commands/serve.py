@@ -1,0 +1,59 @@
+"""Serve HTTP until SIGTERM or SIGINT."""
+
+import gc
+import os
+from argparse import ArgumentParser, Namespace
+
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from litestar import Litestar
+
+from kit import log
+from kit.parent import end_with_parent
+from kit.web import counting
+from kit.web.leaving import leave_slowly
+from shop import settings
+from shop.app import create_app
+
+_FINISH_S = 10
+"""A request under way when the door closes may take so long."""
+
+
+def application() -> Litestar:
+    """What each server process runs. Granian's processes go on after a SIGKILL of their main one: ours do not."""
+    end_with_parent()
+    found = settings.read()
+    log.configure(readable=False)
+    counting.join()
+    gc.disable()
+    app = create_app(found)
+    gc.freeze()  # what is there now stays: no later collection looks at it again
+    gc.enable()
+    leave_slowly(app, found.drain_s)
+    return app
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--workers", type=int, help="processes; default: one in dev, one per core in production")
+
+
+def run(arguments: Namespace) -> None:
+    found = settings.read()
+    workers = arguments.workers or (len(os.sched_getaffinity(0)) if found.production else 1)
+    server = Granian(
+        "shop.commands.serve:application",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=found.host,
+        port=found.port,
+        workers=workers,
+        loop=Loops.uvloop,
+        backlog=1024,
+        websockets=False,
+        log_enabled=True,
+        log_access=False,
+        workers_kill_timeout=found.drain_s + _FINISH_S,
+        respawn_failed_workers=True,
+    )
+    with counting.together():
+        server.serve()
