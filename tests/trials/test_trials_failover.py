@@ -119,7 +119,7 @@ def _fail_over(battle: Pair, chance: random.Random) -> None:
 
 @pytest.mark.trial("R20")
 def test_no_order_is_answered_while_the_standby_is_silent(tmp_path: Path) -> None:
-    """Not even to those who ask again: what waits for the standby is not shown to others either."""
+    """Not even to those who ask again; nor does their list show it, which waits for nobody."""
     with pair(tmp_path, synchronous=True) as battle:
         buyer = battle.buyer(name("waiting"))
         buyer.http.timeout = httpx.Timeout(12)
@@ -128,6 +128,7 @@ def test_no_order_is_answered_while_the_standby_is_silent(tmp_path: Path) -> Non
         battle.standby.stop_following()
         statuses = [_placed(buyer, wish, key) for _ in range(2)]
         assert 201 not in statuses, statuses
+        assert buyer.get("/api/v1/orders")["items"] == []
         battle.kill_primary()
         battle.promote()
         until("the shop is back", lambda: answers(f"{battle.urls[0]}/readyz"), 30)
