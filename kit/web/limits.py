@@ -54,7 +54,16 @@ class Buckets:
         self._full_at.move_to_end(key)
         if len(self._full_at) > self._size:
             self._full_at.popitem(last=False)
+        self._forget_full(now)
         return 0.0
+
+    def _forget_full(self, now: float) -> None:
+        """A full bucket is as none. Two at a time: one comes with each request at most."""
+        for _ in range(2):
+            longest_unused = next(iter(self._full_at))
+            if self._full_at[longest_unused] > now:
+                return
+            del self._full_at[longest_unused]
 
 
 class Limiter:

@@ -55,6 +55,16 @@ def test_memory_is_bounded() -> None:
     assert buckets.take(9_999) > 0, "who came last is remembered"
 
 
+def test_who_may_ask_all_again_is_forgotten() -> None:
+    watch = Watch()
+    buckets = Buckets((1, 2), now=watch)
+    for number in range(1000):
+        assert buckets.take(number) == 0.0
+        watch.at_s += 0.25
+    assert len(buckets._full_at) <= 5, "those of the last second"
+    assert [buckets.take(999) > 0 for _ in range(3)] == [False, True, True], "who spent is remembered"
+
+
 def _refused(limiter: Limiter, scope: dict[str, Any]) -> bool:
     try:
         limiter.address(scope)
