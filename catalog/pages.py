@@ -16,6 +16,7 @@ from catalog.detail import Found, ProductNotFound
 from catalog.flow import Flow
 from catalog.levels import Levels
 from catalog.listing import Wish
+from catalog.packing import Packed, Packing
 from catalog.printing import Page, printed
 from kit.database import Database
 from kit.gathering import Gathering
@@ -32,6 +33,7 @@ _LISTS_LIVE_S: Final = 30.0
 _DETAILS_BYTES: Final = 24 * 1024 * 1024
 _LISTS_BYTES: Final = 8 * 1024 * 1024
 """Apart, so that made-up searches push no product out."""
+_PRODUCT: Final = "getProduct"
 _LONGEST_KEY: Final = 512
 """What is asked in more words is remembered by nobody: words are not weighed, and anybody may make them up."""
 # Asked again each time, and answered 304 while nothing changed: stock and prices are never stale.
@@ -52,8 +54,9 @@ class Pages:
         self._detail_key = re.compile(self._detail_path + rb"([1-9][0-9]{0,15})\?")
         self.finds: dict[str, Find] = {f"{under}/products": self.find, f"{under}/categories": self.find}
         """For `kit.web.shelf`."""
-        self._details: Memory[bytes, Page] = Memory(
-            news, size=_DETAILS_BYTES, lives_s=_DETAILS_LIVE_S, weigh=Page.weight
+        self._packing = Packing(_PRODUCT, _ASK_AGAIN)
+        self._details: Memory[bytes, Packed] = Memory(
+            news, size=_DETAILS_BYTES, lives_s=_DETAILS_LIVE_S, weigh=Packed.weight
         )
         self._lists: Memory[bytes, Page] = Memory(news, size=_LISTS_BYTES, lives_s=_LISTS_LIVE_S, weigh=Page.weight)
         self._reads: Gathering[int, Found] = Gathering(self._read_details, most=64)
@@ -68,13 +71,17 @@ class Pages:
         key = key_of(scope)
         if not key.startswith(self._detail_path):
             page = self._lists.find(key)
-        else:
-            page = self._details.find(key)
-            plain = self._detail_key.fullmatch(key) if page is None else None
-            if plain:
-                scope["operation"] = "getProduct"  # also of a refusal
-                return await self.product(key, int(plain[1]))
-        return None if page is None else await self._stocked(page)
+            return None if page is None else await self._stocked(page)
+        packed = self._details.find(key)
+        if packed is not None:
+            page = await self._stocked(self._packing.unpack(packed))
+            self._packing.renew(packed, page)
+            return page
+        plain = self._detail_key.fullmatch(key)
+        if plain is None:
+            return None
+        scope["operation"] = _PRODUCT  # also of a refusal
+        return await self.product(key, int(plain[1]))
 
     async def product(self, key: bytes, product_id: int) -> Answer:
         """Raises `ProductNotFound` (404)."""
@@ -82,9 +89,9 @@ class Pages:
         found = await self._reads.get(product_id)
         if found is None:
             raise ProductNotFound
-        page = printed("getProduct", _ASK_AGAIN, found.shown, skus=tuple(found.skus), stock_at=reading[0])
+        page = printed(_PRODUCT, _ASK_AGAIN, found.shown, skus=tuple(found.skus), stock_at=reading[0])
         if key == self._key(product_id):  # the one by which a change of it is found
-            self._details.keep(key, page, reading)
+            self._details.keep(key, self._packing.pack(page), reading)
         return page
 
     async def products(self, key: bytes, wish: Wish) -> Answer:

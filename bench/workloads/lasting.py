@@ -12,7 +12,7 @@ _REST_MIB = 150.0
 _GROWTH = 0.05
 _STARTS = 3
 _REST_S = 2.0
-_WARM_S = 20
+_WARM_S = 15
 _SEGMENT_S = 120
 """Notices are good for five minutes, so a long day is made of pieces."""
 
@@ -45,6 +45,11 @@ def _soak(ground: Ground, row: Row) -> None:
     with day.begun(ground) as one:
         one.rate = one.run(seconds=2).rate
         one.run(seconds=_WARM_S)  # at full speed: this is what fills them
+        for paths in (
+            ground.feed.details(ground.size.products),
+            _members_orders(ground),
+        ):  # every product, every member
+            ground.load("get.lua", connections=day.CONNECTIONS, seconds=_WARM_S, BENCH_PATHS=paths)
         warm = _by_worker(ground)
         left = ground.soak_minutes * 60
         while left > 0:
@@ -58,6 +63,10 @@ def _soak(ground: Ground, row: Row) -> None:
     growth = max(end[pid] / warm[pid] - 1 for pid in warm if pid in end)
     row.facts |= {"MiB when warm": [round(mib, 1) for mib in warm.values()], "growth": f"{growth:+.1%}"}
     row.passed = growth <= _GROWTH and warm.keys() == end.keys() and not row.errors
+
+
+def _members_orders(ground: Ground) -> str:
+    return ground.feed.orders(ground.stage, ground.database, ground.size.signed_in)[1]
 
 
 def _by_worker(ground: Ground) -> dict[int, float]:
