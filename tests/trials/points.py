@@ -21,7 +21,6 @@ SERVING = [
     Point("payments.wechatpay.gateway:Gateway.create:before", "prepay", "intent committed, WeChat not told"),
     Point("payments.wechatpay.gateway:Gateway.create:after", "prepay", "WeChat accepted, nothing of it written"),
     Point("payments.charges:opened:after", "prepay", "token committed, the key's answer not kept"),
-    Point("kit.idempotency:_keep:after", "prepay", "answer kept, not committed"),
     Point("kit.idempotency:through:after", "prepay", "answer committed, not sent"),
     Point("shop.orders.closing:_intend:after", "cancel", "intent written, not committed"),
     Point("payments.wechatpay.gateway:Gateway.close:before", "cancel", "intent committed, WeChat not told"),
