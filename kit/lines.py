@@ -39,7 +39,10 @@ class Lines:
         self._waiting.append(line)
         self.flush()
 
-    debug = info
+    def debug(self, line: bytes) -> None:
+        """As `info`."""
+        self.info(line)
+
     warning = critical = fatal = error
 
     def flush(self) -> None:
