@@ -2,7 +2,7 @@
 
 import structlog
 from cast import Shop
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -27,27 +27,29 @@ def test_canaries_do_not_come_out() -> None:
     assert [secret for secret in SECRETS if secret in line] == []
 
 
-PIECES = [
-    "1",
-    "38",
-    "12345678",
-    "o",
-    "Ab_-9",
-    "abcdefgh",
+PIECES = ["1", "13812345678", "3812345678", "o", "oAbcdefghijklmnopqrstuvwxyz0", "abcdefghijklmnopqrstuvwxyz0", "Ab_-9"]
+PIECES += [
     "DETAIL",
     ":",
+    "DETAIL:",
     "=",
-    "code",
-    "ToKen",
+    "code=",
+    "ToKen=abc",
     "beARer",
     "BEARER",
+    "bearer abc",
     " ",
     "\t",
+    "中",
+    "\n",
+    "/",
+    "&",
 ]
-PIECES += ["-----", "BEGIN ", "RSA ", "PRIVATE KEY", "END ", "中", "\n", "/", "&"]
+PIECES += ["-----", "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "RSA ", "PRIVATE KEY-----", "END "]
 
 
-@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(PIECES), max_size=4).map("".join))
 def test_what_is_passed_over_has_nothing_to_hide(said: str) -> None:
     """The one look by which most values are seen to be harmless finds whatever any of the patterns finds."""
     cut = said
