@@ -23,7 +23,7 @@ test: ## Lint, types, import contract and all tests but the trials
 trials: ## Kill it, lie to it, attack it, in ten minutes (ARGS="--seed 7" to repeat a run)
 	@$(BOOTSTRAP) --dev -m dev.trials $(ARGS)
 
-trials-all: ## The same with the larger counts and the trials that take long: an hour and more
+trials-all: ## The same with the larger counts and the trials that take long: several hours
 	@$(BOOTSTRAP) --dev -m dev.trials --all $(ARGS)
 
 defects: ## Plant every known defect in a copy and see a test catch it (ARGS="NAME ..." for some, --write for docs)
