@@ -80,10 +80,11 @@ class FaultDoor:
 
     async def _end(self) -> None:
         self._server.close()
-        for meeting in self._meetings:
-            meeting.cancel()
-        await asyncio.gather(*self._meetings, return_exceptions=True)
-        await asyncio.sleep(0.1)  # what was aborted is closed in the loop's next turns
+        for _ in range(2):  # who was just being let in is no meeting yet
+            for meeting in self._meetings:
+                meeting.cancel()
+            await asyncio.gather(*self._meetings, return_exceptions=True)
+            await asyncio.sleep(0.1)  # what was aborted is closed in the loop's next turns
 
     def _cut(self) -> None:
         for wire in self._wires:
