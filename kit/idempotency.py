@@ -182,6 +182,7 @@ async def _claim_alone(db: Database, wish: Intent, now: datetime) -> bool:
 
 
 async def _keep_alone(db: Database, wish: Intent, answer: Any) -> bool:
+    """False when another one's answer is kept already."""
     async with db.bare() as connection:
         said = msgspec.json.encode(answer).decode()
         return bool(await _KEEP.fetch(connection, answer=said, **_names(wish)))
@@ -217,11 +218,9 @@ async def _kept_or_taken_over(session: AsyncSession, wish: Intent, now: datetime
     return None
 
 
-async def _keep(session: AsyncSession, wish: Intent, answer: Any) -> bool:
-    """False when another one's answer is kept already."""
+async def _keep(session: AsyncSession, wish: Intent, answer: Any) -> None:
     statement = update(IdempotencyKey).where(*_where(wish), IdempotencyKey.answer.is_(None))
-    kept = await session.execute(statement.values(answer=msgspec.to_builtins(answer)).returning(IdempotencyKey.key))
-    return kept.first() is not None
+    await session.execute(statement.values(answer=msgspec.to_builtins(answer)))
 
 
 async def sweep(session: AsyncSession, now: datetime) -> bool:

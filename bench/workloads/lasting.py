@@ -45,10 +45,8 @@ def _soak(ground: Ground, row: Row) -> None:
     with day.begun(ground) as one:
         one.rate = one.run(seconds=2).rate
         one.run(seconds=_WARM_S)  # at full speed: this is what fills them
-        for paths in (
-            ground.feed.details(ground.size.products),
-            _members_orders(ground),
-        ):  # every product, every member
+        every_product, every_member = ground.feed.details(ground.size.products), _members_orders(ground)
+        for paths in (every_product, every_member):
             ground.load("get.lua", connections=day.CONNECTIONS, seconds=_WARM_S, BENCH_PATHS=paths)
         warm = _by_worker(ground)
         left = ground.soak_minutes * 60
