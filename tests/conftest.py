@@ -24,7 +24,7 @@ from shop.app import ShopPayee, create_app, gateway_of
 from shop.settings import Settings, placeholder
 from shop.worker import Worker
 
-pytest_plugins = ["trialing"]
+pytest_plugins = ["trialing", "patience"]
 
 
 @pytest.fixture(scope="session", autouse=True)
