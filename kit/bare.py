@@ -9,7 +9,7 @@ Alternative: the connection underneath a session, which pays for the session all
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -17,6 +17,7 @@ import asyncpg
 from kit import hosts
 
 _IDLE_S = 300.0
+_FAREWELL_S = 6.0
 _MOST_QUERIES = 1_000_000  # then a connection is renewed: what the server keeps for it has grown
 
 
@@ -45,13 +46,16 @@ class BarePool:
             connection.terminate()
             raise
         finally:
-            await pool.release(connection)
+            with suppress(asyncpg.InternalClientError):  # somebody cancelled has hung up, and it is free already
+                await pool.release(connection)
 
     async def close(self) -> None:
-        """Wait for what is under way; then all connections are gone."""
+        """Wait for what is under way, as long as a statement may take; then all connections are gone."""
         if self._pool is not None:
             pool, self._pool = self._pool, None
-            await pool.close()
+            with suppress(TimeoutError):  # cut off, it ends them all at once
+                async with asyncio.timeout(_FAREWELL_S):
+                    await pool.close()
 
     async def _open(self) -> "asyncpg.Pool[asyncpg.Record]":
         async with self._opening:

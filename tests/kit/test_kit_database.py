@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from dev.postgres import Cluster
-from kit import jobs
+from kit import bare, jobs
 from kit.database import Database, DatabaseUnavailable, InsideTransaction, raw
 from kit.http import outside_client
 
@@ -108,3 +108,44 @@ async def test_not_even_the_owner_rewrites_the_audit(sql: Any) -> None:
         await sql.execute("UPDATE audit_entry SET actor = 'me'")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await sql.execute("DELETE FROM audit_entry")
+
+
+async def test_closing_does_not_wait_for_ever_for_who_does_not_end(
+    clean: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bare, "_FAREWELL_S", 0.05)
+    db, over = Database(clean.app_url()), asyncio.Event()
+
+    async def keep_one() -> None:
+        async with db.bare():
+            await over.wait()
+
+    keeping = asyncio.create_task(keep_one())
+    async with db.bare() as connection:
+        await connection.fetchval("SELECT 1")
+    async with asyncio.timeout(5):
+        await db.close()
+    over.set()
+    await keeping
+
+
+async def test_who_is_cancelled_while_the_database_works_is_cancelled(db: Database) -> None:
+    """And is not told that it is unavailable: a task that goes on after that would never end."""
+
+    async def alone(statement: str) -> None:
+        async with db.bare() as connection:
+            await connection.fetchval(statement)
+
+    async def in_a_transaction(statement: str) -> None:
+        async with db.begin() as session:
+            await session.execute(text(statement))
+
+    for ask in (alone, in_a_transaction):
+        for turns in range(16):
+            await ask("SELECT 1")  # it is connected, then
+            task = asyncio.create_task(ask("SELECT pg_sleep(1)"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task

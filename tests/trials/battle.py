@@ -1,7 +1,9 @@
 """A shop in many processes on one database, each of which may die: two that serve, two that work."""
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +105,35 @@ class Battle:
         assert (totals["paid_fen"], totals["refunded_fen"]) == (ours["paid"], ours["back"])
 
 
-def crowd(size: int, act: Callable[[int], None]) -> list[threading.Thread]:
-    """Threads that act at once; their failures are kept on them."""
-    threads = []
-    for number in range(size):
-        thread = Actor(act, number)
+@contextmanager
+def crowd(size: int, act: Callable[[int], None], over: threading.Event) -> Iterator[None]:
+    """Threads that act at once until it is `over`, as it is at the end of the block. What went wrong with them is raised,
+    also when the block has failed: it may say why."""
+    threads = started(size, act)
+    try:
+        yield
+    finally:
+        over.set()
+        joined(threads)
+
+
+def started(size: int, act: Callable[[int], None]) -> "list[Actor]":
+    """Threads that act at once; their failures are kept on them. `joined` waits for them."""
+    threads = [Actor(act, number) for number in range(size)]
+    for thread in threads:
         thread.start()
-        threads.append(thread)
     return threads
+
+
+def joined(threads: "list[Actor]", patience_s: float = 120) -> None:
+    """Raises what went wrong with the first of them, when all have ended."""
+    end = time.monotonic() + patience_s
+    for thread in threads:
+        thread.join(max(end - time.monotonic(), 0))
+        assert not thread.is_alive(), "still at it"
+    for thread in threads:
+        if thread.trouble is not None:
+            raise thread.trouble
 
 
 class Actor(threading.Thread):
@@ -124,11 +147,3 @@ class Actor(threading.Thread):
             self.act(self.number)
         except BaseException as trouble:  # noqa: BLE001  (told to the test by `joined`)
             self.trouble = trouble
-
-
-def joined(threads: list[Any], patience_s: float = 120) -> None:
-    for thread in threads:
-        thread.join(patience_s)
-        assert not thread.is_alive(), "still at it"
-        if thread.trouble is not None:
-            raise thread.trouble

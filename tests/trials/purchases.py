@@ -6,7 +6,7 @@ import time
 from typing import Self
 
 import httpx
-from battle import Battle, crowd, joined
+from battle import Battle, joined, started
 from processes import name
 from till import Buyer, until
 
@@ -37,7 +37,7 @@ class Purchases:
             buyer.http.event_hooks = {"request": [self._asks], "response": [self._look]}
 
     def __enter__(self) -> Self:
-        self.threads = crowd(len(self.buyers), self._act)
+        self.threads = started(len(self.buyers), self._act)
         self.more()
         return self
 

@@ -128,7 +128,11 @@ async def held(step: Step, ours: Act) -> AsyncIterator[Held]:
         running = asyncio.ensure_future(_as_task(ours))
         waiting = asyncio.ensure_future(reached.wait())
         await asyncio.wait({running, waiting}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
-        assert reached.is_set(), f"never came to {step}"
-        yield Held(running, gate)
-        gate.set()
+        try:
+            assert reached.is_set(), f"never came to {step}"
+            yield Held(running, gate)
+        finally:  # nobody is left standing there: what it holds would be waited for
+            gate.set()
+            waiting.cancel()
+            await asyncio.wait({running})
         await running

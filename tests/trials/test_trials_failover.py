@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from battle import Battle, crowd, joined
+from battle import Battle, crowd
 from customers import Customers
 from nodes import Standby
 from processes import answers, broken, fetch, name
@@ -98,16 +98,14 @@ def _fail_over(battle: Pair, chance: random.Random) -> None:
     started = [part.process.pid for part in parts]
     customers = Customers(battle, 6)
     customers.stock()
-    threads = crowd(6, customers.act)
-    time.sleep(chance.uniform(2, 4))
-    battle.kill_primary()
-    died_at, had = time.monotonic(), len(customers.answered)
-    battle.promote()
-    until("orders are taken again", lambda: len(customers.answered) > had + 12, 30)
-    silent_s = next(at for at in customers.at[had:] if at > died_at + 0.2) - died_at
-    time.sleep(2)
-    customers.over.set()
-    joined(threads)
+    with crowd(6, customers.act, customers.over):
+        time.sleep(chance.uniform(2, 4))
+        battle.kill_primary()
+        died_at, had = time.monotonic(), len(customers.answered)
+        battle.promote()
+        until("orders are taken again", lambda: len(customers.answered) > had + 12, 30)
+        silent_s = next(at for at in customers.at[had:] if at > died_at + 0.2) - died_at
+        time.sleep(2)
     assert [part.process.pid for part in parts] == started
     assert all(part.process.poll() is None for part in parts), "nobody was restarted"
     assert silent_s < 10, silent_s

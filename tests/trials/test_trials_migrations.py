@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 from alembic.script import ScriptDirectory
-from battle import Battle, crowd, joined
+from battle import Battle, crowd
 from processes import broken, name
+from till import until
 from trialing import Rounds
 from world import World
 
@@ -90,7 +91,8 @@ async def _migrate_beside_readers(battle: Battle) -> list[float]:
     for revision in revisions[revisions.index(BEFORE) + 1 :]:
         begun = asyncio.Event()
         reader = asyncio.create_task(_read_for_long(battle, begun))
-        await begun.wait()
+        async with asyncio.timeout(30):
+            await begun.wait()
         began = time.monotonic()
         await schema.migrate(battle.owner_url, "shop_app", to=revision)
         took.append(time.monotonic() - began)
@@ -106,15 +108,10 @@ def test_nobody_is_refused_while_the_schema_goes_on(before: Battle, rounds: Roun
     before.fetch("INSERT INTO order_event (order_id, what, from_state, to_state, by, facts, at)"
                  " SELECT id, 'old', 'unpaid', 'cancelled', 'system', '{}', now() FROM orders")  # fmt: skip
     shoppers = Shoppers(before, 4)
-    threads = crowd(4, shoppers.act)
-    try:
+    with crowd(4, shoppers.act, shoppers.over):
         took = asyncio.run(_migrate_beside_readers(before))
         placed = shoppers.placed
-        while shoppers.placed < placed + 4 and any(thread.is_alive() for thread in threads):
-            time.sleep(0.05)  # the processes of before go on with the schema of after
-    finally:
-        shoppers.over.set()
-    joined(threads)
+        until("the processes of before go on with the schema of after", lambda: shoppers.placed >= placed + 4, 60)
     assert max(took) >= HOLDS_S - 1, "nobody was in the way"
     assert shoppers.told == []
     assert shoppers.longest_s < MOST_S

@@ -6,7 +6,7 @@ import random
 import threading
 
 import pytest
-from battle import Battle, crowd, joined
+from battle import Battle, crowd
 from deeds import Deeds
 from purchases import Purchases, attempt_of
 from till import until
@@ -101,11 +101,8 @@ def test_a_storm_of_one_orders_news_keeps_nobody_from_buying(
         while not over.is_set():
             statuses.append(battle.world.tell(f"notifications/{letter['id']}/deliver")["status"])
 
-    with Purchases(battle, 4, chance) as purchases:
-        storm = crowd(8, blow)
+    with Purchases(battle, 4, chance) as purchases, crowd(8, blow, over):
         purchases.more(rounds(12, 600))
-        over.set()
-        joined(storm)
     assert len(statuses) > len(purchases.acknowledged), "that was no storm"
     assert set(statuses) == {204}
     assert len(battle.fetch("SELECT 1 FROM payment WHERE payable = $1 AND state = 'received'", no)) == 1
@@ -129,11 +126,9 @@ def test_staff_who_search_whole_tables_keep_nobody_from_buying(
     read = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables"
     before = battle.fetch(read)[0][0]
     with Purchases(battle, 4, chance) as purchases:
-        searching = crowd(4, search)
-        purchases.more(rounds(12, 600))
-        until("whole tables were searched a few times", lambda: len(found) >= SEARCHED, 60)
-        over.set()
-        joined(searching)
+        with crowd(4, search, over):
+            purchases.more(rounds(12, 600))
+            until("whole tables were searched a few times", lambda: len(found) >= SEARCHED, 60)
         slowest_s, busy = purchases.slowest_s, purchases.busy
     print(
         f"{len(found)} searches beside {len(purchases.acknowledged)} orders, the slowest answer after {slowest_s:.2f} s"

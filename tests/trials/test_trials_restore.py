@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from battle import Battle, crowd, joined
+from battle import Battle, crowd
 from nodes import Node
 from processes import ROOT, Part, broken, fetch, name
 from till import until
@@ -181,24 +181,22 @@ def _next_second() -> datetime:
 def test_a_named_second_is_had_again(shop: Restorable, rounds: Rounds) -> None:
     late = shop.buyer(name("late"))
     trade, keeper = Trade(shop, 4), shop.keeper
-    threads = crowd(4, trade.act)
-    until("there is something to lose", lambda: len(trade.placed) >= rounds(20, 500))
-    keeper.does("nightly")
-    _only_its_owner_may_read(Path(keeper.words["BACKUP"]))
-    open_before = late.order(late.some_sku()["id"])["no"]
-    assert late.post(f"/api/v1/orders/{open_before}/prepay").status_code == 200
-    _await_more(trade, 10)
-    second = _next_second()
-    _await_more(trade, 10)
-    assert shop.pay(shop.attempt(open_before)), "paid after the second, for what was there before it"
-    late.becomes(open_before, "paid")
-    forgotten = late.order(late.some_sku()["id"])["no"]
-    assert late.post(f"/api/v1/orders/{forgotten}/prepay").status_code == 200
-    lost_payment = shop.attempt(forgotten)
-    assert shop.pay(lost_payment)
-    late.becomes(forgotten, "paid")
-    trade.over.set()
-    joined(threads)
+    with crowd(4, trade.act, trade.over):
+        until("there is something to lose", lambda: len(trade.placed) >= rounds(20, 500))
+        keeper.does("nightly")
+        _only_its_owner_may_read(Path(keeper.words["BACKUP"]))
+        open_before = late.order(late.some_sku()["id"])["no"]
+        assert late.post(f"/api/v1/orders/{open_before}/prepay").status_code == 200
+        _await_more(trade, 10)
+        second = _next_second()
+        _await_more(trade, 10)
+        assert shop.pay(shop.attempt(open_before)), "paid after the second, for what was there before it"
+        late.becomes(open_before, "paid")
+        forgotten = late.order(late.some_sku()["id"])["no"]
+        assert late.post(f"/api/v1/orders/{forgotten}/prepay").status_code == 200
+        lost_payment = shop.attempt(forgotten)
+        assert shop.pay(lost_payment)
+        late.becomes(forgotten, "paid")
     shop.archive_all()
     shop.stop()
     shop.cluster.stop()

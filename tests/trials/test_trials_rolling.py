@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from battle import Battle, crowd, joined
+from battle import Battle, crowd
 from nodes import Proxy, missing
 from processes import answers, name
 from till import Buyer, until
@@ -98,18 +98,16 @@ def test_a_rolling_restart_loses_no_request(fleet: Battle, tmp_path: Path, progr
     with Proxy(tmp_path / program, program, ports) as proxy:
         proxy.await_answer()
         passers = Passers(fleet, proxy.url, 6)
-        threads = crowd(6, passers.act)
-        for part, url in list(zip(fleet.serving, fleet.urls, strict=True)) * rounds(1, 10):
-            time.sleep(1)
-            began = time.monotonic()
-            part.process.send_signal(signal.SIGTERM)
-            assert part.process.wait(DRAIN_S + 12) == 0
-            assert time.monotonic() - began >= DRAIN_S
-            part.start()
-            until(f"{url} is back", lambda url=url: answers(f"{url}/readyz"), 40)
-            time.sleep(1.5)  # the proxy has seen it
-        passers.over.set()
-        joined(threads)
+        with crowd(6, passers.act, passers.over):
+            for part, url in list(zip(fleet.serving, fleet.urls, strict=True)) * rounds(1, 10):
+                time.sleep(1)
+                began = time.monotonic()
+                part.process.send_signal(signal.SIGTERM)
+                assert part.process.wait(DRAIN_S + 12) == 0
+                assert time.monotonic() - began >= DRAIN_S
+                part.start()
+                until(f"{url} is back", lambda url=url: answers(f"{url}/readyz"), 40)
+                time.sleep(1.5)  # the proxy has seen it
     assert passers.wrong == []
     assert min(passers.counts.values()) > 20, passers.counts
     known = {row["no"] for row in fleet.fetch("SELECT no FROM orders")}

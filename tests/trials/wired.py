@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from battle import Battle, crowd, joined
+from battle import Battle, crowd
 from customers import Customers
 from faults import FaultDoor
 from till import until
@@ -116,14 +116,10 @@ def shopping(battle: Battle, size: int, urls: list[str] | None = None) -> Iterat
     before = [row["no"] for row in battle.fetch("SELECT no FROM orders")]
     customers = Customers(battle, size, urls)
     customers.stock()
-    threads = crowd(size, customers.act)
-    try:
+    with crowd(size, customers.act, customers.over):
         yield customers
         began = len(customers.answered)
         until("orders are taken again", lambda: len(customers.answered) >= began + size, 60)
-    finally:
-        customers.over.set()
-        joined(threads)  # first of all what went wrong with them
     battle.heal()
     battle.verdict(before + customers.answered)
     states = dict(battle.fetch("SELECT no, state FROM orders"))
