@@ -124,7 +124,7 @@ class Sessions:
     Refusals are not remembered; what many ask at once is one look-up.
     """
 
-    def __init__(self, db: Database, clock: Clock, news: News, *, size: int = 16_384) -> None:
+    def __init__(self, db: Database, clock: Clock, news: News, *, size: int = 32_768) -> None:
         self._db = db
         self._clock = clock
         self._known: Memory[bytes, tuple[SignedIn, datetime]] = Memory(news, size=size, lives_s=_REMEMBERED_S)
