@@ -103,6 +103,7 @@ class Stage:
     def checkpoint(self) -> None:
         """Write out what waits, so that a run does not pay for the one before."""
         self.superuser(lambda connection: connection.execute("CHECKPOINT"))
+        os.sync()  # also the servers' logs: of a hundred thousand requests they are tens of megabytes
 
     def quiet(self, database: str) -> None:
         """Wait until nobody works in a database: the shop goes on for a moment with what it was asked last.
