@@ -11,16 +11,17 @@ from enum import StrEnum
 
 import msgspec
 import structlog
-from sqlalchemy import select
+from sqlalchemy import ARRAY, BigInteger, Text, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit import jobs
 from kit.clock import Clock
-from kit.database import Database
+from kit.database import Database, Instant
 from kit.errors import Conflict, Unavailable
 from kit.numbers import new_no
+from kit.statement import Statement
 from payments import asking, attempts
-from payments.models import LIVE, Payment, PaymentState
+from payments.models import Payment, PaymentState
 from payments.payouts import rules
 from payments.ports import Payee
 from payments.settlement import CLOSE_JOB
@@ -173,19 +174,30 @@ def asked(payment: Payment) -> ChargeAsk:
 
 async def opened(db: Database, clock: Clock, payment_ids: Sequence[int], token: str) -> bool:
     """Keep the token, with every part of one sheet. False when one was closed or paid while we spoke to WeChat."""
-    now = clock.now()
+    async with db.bare() as connection:
+        if await _OPENED.fetch(connection, ids=list(payment_ids), token=token, now=clock.now()):
+            return True
+    # Closed by us while WeChat was creating it: it must be closed there as well.
     async with db.begin() as session:
-        statement = select(Payment).where(Payment.id.in_(payment_ids)).order_by(attempts.LOCKED_BY)
-        locked = list(await session.scalars(statement.with_for_update(key_share=True)))
-        if any(payment.state not in LIVE for payment in locked):
-            # Closed by us while WeChat was creating it: it must be closed there as well.
-            await jobs.enqueue(session, CLOSE_JOB, locked[0].out_trade_no)
-            return False
-        for payment in locked:
-            if payment.state == PaymentState.OPENING:
-                payment.move(PaymentState.OPEN)
-            payment.token, payment.token_at = token, now
-        return True
+        statement = select(Payment.out_trade_no).where(Payment.id.in_(payment_ids)).order_by(attempts.LOCKED_BY)
+        await jobs.enqueue(session, CLOSE_JOB, (await session.scalars(statement.limit(1))).one())
+    return False
+
+
+_OPENED = Statement(
+    """
+    WITH locked AS (
+        SELECT id, state FROM payment WHERE id = ANY(:ids) ORDER BY out_trade_no COLLATE "C" FOR NO KEY UPDATE
+    )
+    UPDATE payment p SET state = 'open', token = :token, token_at = :now FROM locked
+    WHERE p.id = locked.id AND NOT EXISTS (SELECT FROM locked WHERE state NOT IN ('opening', 'open'))
+    RETURNING p.id
+    """,
+    ids=ARRAY(BigInteger),
+    token=Text,
+    now=Instant,
+)
+"""All of them or none; who is in the middle of closing one is waited for. One statement: the buyer waits for it."""
 
 
 async def refused(db: Database, gateway: Gateway, payee: Payee, clock: Clock, payment: Payment, error: Refused) -> None:

@@ -1,0 +1,61 @@
+"""What WeChat gave for an attempt is kept only while somebody may still pay it."""
+
+import asyncio
+
+import pytest
+from cast import Shop
+
+from payments import charges
+from payments.settlement import CLOSE_JOB
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+async def _opening(shop: Shop, count: int) -> list[int]:
+    """So many attempts of which WeChat has been told and has not answered yet."""
+    (sku,) = await shop.stocked(100)
+    buyer = await shop.buyer("opened")
+    numbers = [await buyer.prepay(await buyer.order({sku: 1})) for _ in range(count)]
+    await shop.sql.execute("DELETE FROM pgqueuer")
+    rows = await shop.sql.fetch(
+        "UPDATE payment SET state = 'opening', token = NULL, token_at = NULL WHERE out_trade_no = ANY($1) RETURNING id",
+        numbers,
+    )
+    return [row["id"] for row in rows]
+
+
+async def _kept(shop: Shop) -> list[tuple[str, str | None]]:
+    return [tuple(row) for row in await shop.sql.fetch("SELECT state, token FROM payment ORDER BY id")]
+
+
+async def _promised(shop: Shop) -> int:
+    return int(await shop.sql.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", CLOSE_JOB))
+
+
+async def test_every_part_is_open_and_has_the_token(shop: Shop) -> None:
+    ids = await _opening(shop, 2)
+    assert await charges.opened(shop.db, shop.world.clock, ids, "wx1")
+    assert await _kept(shop) == [("open", "wx1")] * 2
+    assert await _promised(shop) == 0
+
+
+async def test_where_one_part_was_closed_none_is_opened_and_wechat_is_told(shop: Shop) -> None:
+    ids = await _opening(shop, 2)
+    await shop.sql.execute("UPDATE payment SET state = 'closed', closed_at = now() WHERE id = $1", ids[1])
+    assert not await charges.opened(shop.db, shop.world.clock, ids, "wx1")
+    assert await _kept(shop) == [("opening", None), ("closed", None)]
+    assert await _promised(shop) == 1
+
+
+async def test_who_is_in_the_middle_of_closing_it_is_waited_for(shop: Shop) -> None:
+    (one,) = await _opening(shop, 1)
+    transaction = shop.sql.transaction()
+    await transaction.start()
+    await shop.sql.execute("UPDATE payment SET state = 'closed', closed_at = now() WHERE id = $1", one)
+    opening = asyncio.create_task(charges.opened(shop.db, shop.world.clock, [one], "wx1"))
+    done, _ = await asyncio.wait({opening}, timeout=0.2)
+    assert not done
+    await transaction.commit()
+    assert not await opening
+    assert await _kept(shop) == [("closed", None)]
+    assert await _promised(shop) == 1
