@@ -21,6 +21,7 @@ _NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
     "haproxy": {"HAProxy": ("haproxy",)},
     "nginx": {"nginx": ("nginx",)},
     "faketime": {"faketime": ("faketime",)},
+    "patroni": {"Patroni": ("patroni",), "etcd": ("etcd",)},
 }
 
 

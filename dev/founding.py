@@ -12,6 +12,8 @@ from dev.account import Account
 from dev.trouble import Trouble
 
 ROLES = ("postgres", "shop_owner", "shop_app")
+SCHEMA = "GRANT USAGE ON SCHEMA public TO shop_app;"
+"""What follows `roles`, said in the new database."""
 _LOCALE = ("--locale=C", "--encoding=UTF8")
 _BUILTIN = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 """Knows capital letters beyond ASCII's, on every machine alike."""
@@ -30,8 +32,8 @@ def found(account: Account, passwords: Path, settings: Mapping[str, str], lock: 
     _write_private(passwords, json.dumps(words, indent=2) + "\n")
     _initdb(account, half, words["postgres"], lock, version)
     hasty = {**settings, "fsync": "off"}  # nothing counts yet, and all is written through at once below
-    _tell(account, half, hasty, lock, "postgres", _roles(words))
-    _tell(account, half, hasty, lock, "shop", ["GRANT USAGE ON SCHEMA public TO shop_app;"])
+    _tell(account, half, hasty, lock, "postgres", roles(words))
+    _tell(account, half, hasty, lock, "shop", [SCHEMA])
     if settings.get("fsync") != "off":
         argv = [str(account.programs / "initdb"), "--sync-only", "-D", str(half)]
         _must(account.run(argv, give=lock), "initdb --sync-only")
@@ -72,7 +74,8 @@ def _initdb(account: Account, half: Path, password: str, lock: int, version: int
         slip.unlink()
 
 
-def _roles(words: Mapping[str, str]) -> list[str]:
+def roles(words: Mapping[str, str]) -> list[str]:
+    """Return what makes the shop's roles and its database, for the superuser."""
     return [
         f"CREATE ROLE shop_owner LOGIN PASSWORD '{words['shop_owner']}';",
         f"CREATE ROLE shop_app LOGIN PASSWORD '{words['shop_app']}';",

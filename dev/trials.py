@@ -59,8 +59,8 @@ TRIALS = {
     "R39": "planted defects, each caught by a named trial",
     "R40": "a soak with one fault a minute",
 }
-WAITING = {"R7": "coupons", "R22": "a Patroni cluster"}
-"""What a trial waits for: the shop does not have that part yet, or this project does not run it."""
+WAITING = {"R7": "coupons"}
+"""What a trial waits for: the shop does not have that part yet."""
 
 
 def main(argv: list[str]) -> int:

@@ -22,28 +22,30 @@ class Gathering(Generic[K, V]):
         self._ask = ask
         self._most = most
         self._at_once = at_once
-        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
     async def get(self, key: K) -> V | None:
         """The value as it is after the call began, or `None`. Raises what `ask` raises."""
-        return await asyncio.shield(self._promise(key))  # others may wait for the same
+        promise: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()  # one's own: others may go away
+        self._asked(key).append(promise)
+        return await promise
 
     def soon(self, key: K) -> None:
         """Have it looked up, for who does not wait."""
-        self._promise(key)
+        self._asked(key)
 
-    def _promise(self, key: K) -> "asyncio.Future[V | None]":
-        promise = self._waiting.get(key)
-        if promise is None:
-            loop = asyncio.get_running_loop()
-            promise = self._waiting[key] = loop.create_future()
+    def _asked(self, key: K) -> "list[asyncio.Future[V | None]]":
+        """Who waits for it, once it is looked up."""
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            waiting = self._waiting[key] = []
             if len(self._running) < self._at_once:
                 # A context of its own: no transaction, no request id of whoever happens to be first.
-                task = loop.create_task(self._work(), context=Context())
+                task = asyncio.get_running_loop().create_task(self._work(), context=Context())
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
-        return promise
+        return waiting
 
     async def _work(self) -> None:
         while self._waiting:
@@ -53,26 +55,28 @@ class Gathering(Generic[K, V]):
 
     async def _look(self) -> None:
         keys = list(self._waiting)[: self._most]
-        promises = {key: self._waiting.pop(key) for key in keys}
+        waiting = {key: self._waiting.pop(key) for key in keys}
         try:
             found = await self._ask(keys)
         except BaseException as error:
-            for promise in promises.values():
-                _settle(promise, error=error)
+            for promises in waiting.values():
+                _settle(promises, error=error)
             if not isinstance(error, Exception):
                 raise
         else:
-            for key, promise in promises.items():
-                _settle(promise, found.get(key))
+            for key, promises in waiting.items():
+                _settle(promises, found.get(key))
 
 
-def _settle(promise: "asyncio.Future[V | None]", value: V | None = None, error: BaseException | None = None) -> None:
-    if promise.done():
-        return
-    if error is None:
-        promise.set_result(value)
-    elif isinstance(error, asyncio.CancelledError):
-        promise.cancel()
-    else:
-        promise.set_exception(error)
-        promise.exception()  # seen: whoever asked may have gone away meanwhile
+def _settle(
+    promises: "list[asyncio.Future[V | None]]", value: V | None = None, error: BaseException | None = None
+) -> None:
+    for promise in promises:
+        if promise.done():  # who waited has gone away
+            continue
+        if error is None:
+            promise.set_result(value)
+        elif isinstance(error, asyncio.CancelledError):
+            promise.cancel()
+        else:
+            promise.set_exception(error)

@@ -104,12 +104,13 @@ _PAGES = Statement(
     befores=ARRAY(BigInteger),
     mosts=ARRAY(BigInteger),
 )
+# A parcel is written with its order's `shipped_at`: who has none has no parcels to be looked for.
 _ONES = Statement(
     f"""
     SELECT w.place, {_HEADS}, o.address::text, o.note, o.receive_by,
         {_LINES},
-        (SELECT json_agg(p ORDER BY p.id)::text FROM (
-            SELECT id, carrier, tracking_no, shipped_at FROM parcel WHERE order_id = o.id) p),
+        CASE WHEN o.shipped_at IS NOT NULL THEN (SELECT json_agg(p ORDER BY p.id)::text FROM (
+            SELECT id, carrier, tracking_no, shipped_at FROM parcel WHERE order_id = o.id) p) END,
         (SELECT json_agg(r ORDER BY r.id)::text FROM (
             SELECT id, {", ".join(Refund.__struct_fields__)} FROM refund WHERE payable = o.no) r)
     FROM unnest(:members, :nos) WITH ORDINALITY AS w (member, no, place)

@@ -7,6 +7,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,15 @@ class Mortal:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
+        # No pipe: nobody reads it, and a full one holds the writer up.
+        self._said = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115  (`stop` closes it)
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("dying.py"))],
             cwd=ROOT,
             env=free_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._said,
             text=True,
         )
         assert self._line() == "ready"
@@ -50,12 +53,17 @@ class Mortal:
         self.process.stdin.flush()
         victim.put(int(self._line()))
         code = int(self._line())
-        assert code == (-signal.SIGKILL if door.struck else 0), (deed, nth, when, code)
+        assert code == (-signal.SIGKILL if door.struck else 0), (deed, nth, when, code, self._last_words())
         return door.struck
 
     def stop(self) -> None:
         self.process.kill()
         self.process.communicate()
+        self._said.close()
+
+    def _last_words(self) -> list[str]:
+        self._said.seek(0)
+        return self._said.readlines()[-3:]
 
 
 def notice(letter: Letter) -> Deed:

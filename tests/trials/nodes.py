@@ -41,11 +41,16 @@ class Node:
         self.runner.hand_over(path)
         return path
 
-    def start(self, *argv: str | Path) -> None:
+    def start(self, *argv: str | Path, environment: dict[str, str] | None = None) -> None:
         with (self.folder / "log").open("ab") as log:
-            command = [*self.runner.prefix, *map(str, argv)]
             self.process = subprocess.Popen(
-                command, cwd=self.home, stdout=log, stderr=log, start_new_session=True, **self.options
+                [*self.runner.prefix, *map(str, argv)],
+                cwd=self.home,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **self.options,
             )
 
     def log(self) -> str:
