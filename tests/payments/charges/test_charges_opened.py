@@ -59,3 +59,17 @@ async def test_who_is_in_the_middle_of_closing_it_is_waited_for(shop: Shop) -> N
     assert not await opening
     assert await _kept(shop) == [("closed", None)]
     assert await _promised(shop) == 1
+
+
+async def test_who_only_puts_the_next_question_off_is_waited_for_and_changes_nothing(shop: Shop) -> None:
+    ids = await _opening(shop, 2)
+    transaction = shop.sql.transaction()
+    await transaction.start()
+    await shop.sql.execute("UPDATE payment SET check_at = now() WHERE id = ANY($1)", ids)
+    opening = asyncio.create_task(charges.opened(shop.db, shop.world.clock, ids, "wx1"))
+    done, _ = await asyncio.wait({opening}, timeout=0.2)
+    assert not done
+    await transaction.commit()
+    assert await opening
+    assert await _kept(shop) == [("open", "wx1")] * 2
+    assert await _promised(shop) == 0
