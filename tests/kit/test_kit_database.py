@@ -114,16 +114,16 @@ async def test_closing_does_not_wait_for_ever_for_who_does_not_end(
     clean: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bare, "_FAREWELL_S", 0.05)
-    db, over = Database(clean.app_url()), asyncio.Event()
+    db, has_one, over = Database(clean.app_url()), asyncio.Event(), asyncio.Event()
 
     async def keep_one() -> None:
         async with db.bare():
+            has_one.set()
             await over.wait()
 
     keeping = asyncio.create_task(keep_one())
-    async with db.bare() as connection:
-        await connection.fetchval("SELECT 1")
     async with asyncio.timeout(5):
+        await has_one.wait()
         await db.close()
     over.set()
     await keeping
