@@ -15,6 +15,8 @@ from typing import Any
 from dev import check
 
 _MOST_WORKERS = 2  # a trial is many processes already
+_LONGEST_S = 4 * 3600
+"""No trial of the larger scale takes so long; the soak may last an hour."""
 _NONE_CHOSEN = 5
 """pytest's exit code where nothing was left to run."""
 TRIALS = {
@@ -117,7 +119,7 @@ def _pytest(arguments: argparse.Namespace, seed: int, report: Path, *, alone: bo
     argv += ["-n", "0"] if alone else ["--dist", "loadgroup", "-n", _workers()]
     argv += ["--seed", str(seed), f"--hypothesis-seed={seed}", "--trials-report", str(report)]
     if arguments.all:
-        argv.append("--all-trials")
+        argv += ["--all-trials", "--patience-s", str(_LONGEST_S)]
     return argv + (arguments.chosen or ["tests" if arguments.all else "tests/trials"])
 
 

@@ -21,14 +21,13 @@ _CODE = 70
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addini("patience_s", "seconds, fixtures among them, after which a test is held to hang", default="600")
-    parser.addoption("--patience-s", type=float, default=None, help="the same, for this run; 0: for ever")
+    told = "seconds, fixtures among them, after which a test is held to hang; 0: never"
+    parser.addoption("--patience-s", type=float, default=600, help=told)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    told = item.config.getoption("--patience-s")
-    seconds = float(item.config.getini("patience_s")) if told is None else told
+    seconds = item.config.getoption("--patience-s")
     if not seconds:
         return (yield)
     # Output is captured while a test runs; this is where it went before.

@@ -1,9 +1,7 @@
 """Machines with a database under Patroni, made from `deploy/patroni.yml` as it stands, and the etcd that they agree by."""
 
 import asyncio
-import os
 import secrets
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import httpx
 from nodes import DEPLOY, Node
 from processes import fetch, free_environment, free_port
+from striking import kill_processes
 from till import until
 
 from dev import founding
@@ -77,14 +76,11 @@ class Machine(Node):
     def kill(self) -> None:
         """The machine loses its power: Patroni, PostgreSQL and all that it made."""
         super().kill()
-        with suppress(FileNotFoundError, ProcessLookupError):
+        with suppress(FileNotFoundError):
             postmaster = int((self.data / "postmaster.pid").read_text().splitlines()[0])
             if str(self.data).encode() not in Path(f"/proc/{postmaster}/cmdline").read_bytes():
                 return  # not ours to kill
-            children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-            for pid in (postmaster, *map(int, children)):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            kill_processes(postmaster)
             until("PostgreSQL is gone", lambda: _is_gone(postmaster))
 
 
@@ -118,16 +114,13 @@ class Managed:
             _PATIENCE_S,
         )
 
-    def superuser_url(self, database: str = "postgres") -> str:
-        return self._url("postgres", database)
+    def owner_url(self) -> str:
+        return self.url("shop_owner")
 
-    def owner_url(self, database: str = "shop") -> str:
-        return self._url("shop_owner", database)
+    def app_url(self) -> str:
+        return self.url("shop_app")
 
-    def app_url(self, database: str = "shop") -> str:
-        return self._url("shop_app", database)
-
-    def _url(self, role: str, database: str) -> str:
+    def url(self, role: str, database: str = "shop") -> str:
         hosts = ",".join(one.address for one in self.machines)
         return f"postgresql://{role}:{self._words[role]}@{hosts}/{database}?target_session_attrs=primary"
 
@@ -142,7 +135,7 @@ def managed(folder: Path) -> Iterator[Managed]:
         made = Managed(machines, words)
         made.await_both()
         for statement in founding.roles(words):
-            fetch(made.superuser_url(), statement)
-        fetch(made.superuser_url("shop"), founding.SCHEMA)
+            fetch(made.url("postgres", "postgres"), statement)
+        fetch(made.url("postgres"), founding.SCHEMA)
         asyncio.run(schema.migrate(made.owner_url(), "shop_app"))
         yield made

@@ -24,7 +24,6 @@ class Purchases:
         self.paid: list[str] = []
         self.busy = 0
         self.slowest_s = 0.0
-        self.slowest_s = 0.0
         self.odd: list[str] = []
         self.over = threading.Event()
         self.dice = [random.Random(chance.random()) for _ in range(size)]

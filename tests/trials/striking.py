@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from processes import fetch
@@ -19,14 +20,16 @@ def stop_at_once(cluster: Cluster) -> None:
 
 def kill_all(cluster: Cluster) -> None:
     """Every process of it, as a machine that loses its power."""
-    postmaster = _postmaster(cluster)
+    kill_processes(_postmaster(cluster))
+    _start_again(cluster)
+
+
+def kill_processes(postmaster: int) -> None:
+    """SIGKILL, to it and to all that it made."""
     children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
     for pid in (postmaster, *map(int, children)):
-        try:
+        with suppress(ProcessLookupError):  # it had just ended
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:  # it had just ended
-            continue
-    _start_again(cluster)
 
 
 def kill_backend(cluster: Cluster, chance: random.Random) -> None:
