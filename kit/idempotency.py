@@ -19,13 +19,12 @@ from typing import Any, TypeVar
 import asyncpg
 import msgspec
 from sqlalchemy import Index, LargeBinary, Text, delete, select, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kit import expiry
-from kit.database import Database, DatabaseUnavailable, Instant, Table
+from kit.database import Database, DatabaseUnavailable, Instant, Table, raw
 from kit.errors import Conflict, Problem, Unavailable, Unprocessable
 from kit.statement import Statement
 
@@ -83,24 +82,6 @@ def _where(wish: Intent) -> tuple[Any, ...]:
     )
 
 
-async def _claim(session: AsyncSession, wish: Intent, now: datetime) -> bool:
-    """True when the key is ours now."""
-    statement = (
-        insert(IdempotencyKey)
-        .values(
-            actor=wish.actor, operation=wish.operation, key=wish.key, content=wish.content, answer=None, started_at=now
-        )
-        .on_conflict_do_nothing()
-        .returning(IdempotencyKey.key)
-    )
-    try:
-        return (await session.execute(statement)).first() is not None
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == "55P03":  # lock_not_available: the first one is still at it
-            raise StillRunning from error
-        raise
-
-
 async def _earlier(session: AsyncSession, wish: Intent) -> IdempotencyKey | None:
     row = (await session.execute(select(IdempotencyKey).where(*_where(wish)).with_for_update())).scalar_one_or_none()
     if row is not None and row.content != wish.content:
@@ -115,13 +96,14 @@ async def once(
 
     Raises `KeyReused` (422) for other content under the same key, `StillRunning` (409).
     """
-    if not await _claim(session, wish, now):
+    if not await _claim(await raw(session), wish, now):
         row = await _earlier(session, wish)
         if row is None or row.answer is None:
             raise StillRunning
         return msgspec.convert(row.answer, kind)
     answer = await work()
-    await _keep(session, wish, answer)
+    await session.flush()  # what goes past the session comes after what waits in it
+    await _keep(await raw(session), wish, answer)
     return answer
 
 
@@ -132,7 +114,8 @@ async def through(db: Database, wish: Intent, now: datetime, work: Callable[[boo
 
     Raises `KeyReused` (422), or `StillRunning` (409) while the first request may still be at work.
     """
-    first = await _claim_alone(db, wish, now)
+    async with db.bare() as connection:
+        first = await _claim(connection, wish, now)
     if not first:
         async with db.begin() as session:
             kept = await _kept_or_taken_over(session, wish, now)
@@ -145,14 +128,15 @@ async def through(db: Database, wish: Intent, now: datetime, work: Callable[[boo
         with suppress(DatabaseUnavailable):  # then it is taken over in a while
             await _let_go(db, wish, now, refused=refused)
         raise
-    if await _keep_alone(db, wish, answer):
-        return answer
+    async with db.bare() as connection:
+        if await _keep(connection, wish, answer):
+            return answer
     async with db.begin() as session:
         kept = await session.scalar(select(IdempotencyKey.answer).where(*_where(wish)))
     return answer if kept is None else msgspec.convert(kept, kind)
 
 
-# What `through` does first and last is a statement that is its own transaction: one round trip each instead of three.
+# By a bare connection each is a transaction of its own: what `through` does first and last, one round trip each.
 _NAMES: Any = {"actor": Text, "operation": Text, "key": Text}
 _CLAIM = Statement(
     """
@@ -173,19 +157,18 @@ _KEEP = Statement(
 )
 
 
-async def _claim_alone(db: Database, wish: Intent, now: datetime) -> bool:
-    async with db.bare() as connection:
-        try:
-            return bool(await _CLAIM.fetch(connection, now=now, content=wish.content, **_names(wish)))
-        except asyncpg.LockNotAvailableError as error:  # one that is `once` is still at it
-            raise StillRunning from error
+async def _claim(connection: Any, wish: Intent, now: datetime) -> bool:
+    """True when the key is ours now. Raises `StillRunning` (409)."""
+    try:
+        return bool(await _CLAIM.fetch(connection, now=now, content=wish.content, **_names(wish)))
+    except asyncpg.LockNotAvailableError as error:  # the first one is still at it
+        raise StillRunning from error
 
 
-async def _keep_alone(db: Database, wish: Intent, answer: Any) -> bool:
+async def _keep(connection: Any, wish: Intent, answer: Any) -> bool:
     """False when another one's answer is kept already."""
-    async with db.bare() as connection:
-        said = msgspec.json.encode(answer).decode()
-        return bool(await _KEEP.fetch(connection, answer=said, **_names(wish)))
+    said = msgspec.json.encode(answer).decode()
+    return bool(await _KEEP.fetch(connection, answer=said, **_names(wish)))
 
 
 def _names(wish: Intent) -> dict[str, str]:
@@ -216,11 +199,6 @@ async def _kept_or_taken_over(session: AsyncSession, wish: Intent, now: datetime
         raise StillRunning
     row.started_at = now
     return None
-
-
-async def _keep(session: AsyncSession, wish: Intent, answer: Any) -> None:
-    statement = update(IdempotencyKey).where(*_where(wish), IdempotencyKey.answer.is_(None))
-    await session.execute(statement.values(answer=msgspec.to_builtins(answer)))
 
 
 async def sweep(session: AsyncSession, now: datetime) -> bool:

@@ -6,12 +6,11 @@ from typing import Any
 import msgspec
 from litestar import MediaType, Request, Response, post
 from litestar.di import NamedDependency
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
 
 from kit.errors import Problem
 from kit.web.problems import on_any, on_problem
-from kit.web.request import TooLarge, WrongContentType
+from kit.web.request import WrongContentType
 from payments.inbox import Inbox
 
 
@@ -24,8 +23,6 @@ class Fail(msgspec.Struct):
 
 def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Whatever went wrong: the status says so, WeChat repeats, and nobody is told why."""
-    if isinstance(error, RequestEntityTooLarge):
-        error = TooLarge()
     answer = on_problem(request, error) if isinstance(error, Problem) else on_any(request, error)
     answer.content = {"code": "FAIL", "message": (error if isinstance(error, Problem) else Problem()).sentence("zh")}
     answer.headers["content-type"] = "application/json"
@@ -37,8 +34,7 @@ def _failed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     operation_id="receivePayNotice",
     summary="WeChat Pay's notifications of payments and refunds",
     status_code=204,
-    # Litestar's own refusal is named too: the application's handlers would take it before ours for any exception.
-    exception_handlers={Problem: _failed, RequestEntityTooLarge: _failed, Exception: _failed},
+    exception_handlers={Problem: _failed, Exception: _failed},
     responses={
         status: ResponseSpec(Fail, description=text, media_type=MediaType.JSON, generate_examples=False)
         for status, text in {

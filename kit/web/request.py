@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request
-from litestar.exceptions import InternalServerException
-from litestar.types import Empty
+from litestar.types import Empty, Receive
 
 from kit.errors import InvalidInput, Malformed
 
@@ -36,13 +35,36 @@ class TooLarge(Malformed):
     zh = "请求体过大"
 
 
+async def read(receive: Receive, said: str, most: int) -> bytes:
+    """The bytes of a body whose length is `said` to be so much. Raises `TooLarge` (413) beyond `most`, and `NotJson` when
+    the client went away before the end: no fault of ours.
+    """
+    if said.isdecimal() and float(said) > most:  # of thousands of digits, `int` would complain
+        raise TooLarge  # before any of it is read
+    body = b""
+    while True:
+        event = await receive()
+        if event["type"] != "http.request":
+            raise NotJson
+        body += event["body"]
+        if len(body) > most:
+            raise TooLarge
+        if not event.get("more_body", False):
+            return body
+
+
 class StrictRequest(Request[Any, Any, Any]):
     async def body(self) -> bytes:
-        """The bytes of the body. Raises `NotJson` when the client went away before the end: no fault of ours."""
-        try:
-            return await super().body()
-        except InternalServerException as error:  # the only reason that Litestar has for it here
-            raise NotJson from error
+        """The bytes of the body. Raises what `read` raises. Litestar's own goes through two generators for each chunk, which
+        costs more than a small body's whole decoding.
+        """
+        if self._body is Empty:
+            most = self.route_handler.resolve_request_max_body_size()
+            said = self.headers.get("content-length") or ""
+            self._body = self._connection_state.body = await read(
+                self.receive, said, MAX_BODY_BYTES if most is None else most
+            )
+        return self._body
 
     async def json(self) -> Any:
         """The body as the handler's `data` type. Raises 400 for what does not fit, 415 for another content type."""

@@ -34,8 +34,7 @@ def guarded(routes: Iterable[Any], db: Database, clock: Clock, limiter: Limiter)
 
     async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         token = bearer(Request(connection.scope))
-        async with db.begin() as session:
-            staff = await sessions.who(session, token, clock.now())
+        staff = await sessions.who(db, token, clock.now())
         actor = Actor(kind="staff", id=staff.id, name=staff.name, permissions=PERMISSIONS[staff.role])
         connection.scope["actor"] = actor  # type: ignore[typeddict-unknown-key]
         structlog.contextvars.bind_contextvars(staff=actor.id)

@@ -9,11 +9,14 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, insert, select, update
+import msgspec
+from sqlalchemy import ColumnElement, LargeBinary, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit import expiry
+from kit.database import Database, Instant
 from kit.errors import SignInNeeded
+from kit.statement import Statement
 from shop.admin.models import Staff, StaffSession
 
 LIVES: Final = timedelta(hours=12)
@@ -32,24 +35,35 @@ async def open_one(session: AsyncSession, staff_id: int, now: datetime) -> str:
     return token
 
 
-async def who(session: AsyncSession, token: str, now: datetime) -> Staff:
+class StaffIn(msgspec.Struct, frozen=True):
+    """Who of the staff asks."""
+
+    id: int
+    name: str
+    role: str
+
+
+_FIND = Statement(
+    select(Staff.id, Staff.name, Staff.role)
+    .join(StaffSession, StaffSession.staff_id == Staff.id)
+    .where(
+        StaffSession.token_hash == bindparam("token_hash", type_=LargeBinary),
+        StaffSession.revoked_at.is_(None),
+        StaffSession.expires_at > bindparam("now", type_=Instant),
+        Staff.disabled.is_(False),
+    )
+)
+
+
+async def who(db: Database, token: str, now: datetime) -> StaffIn:
     """Whose session it is, while it lives and they are not disabled. Raises `SignInNeeded` (401)."""
     if not _TOKEN.fullmatch(token):
         raise SignInNeeded
-    statement = (
-        select(Staff)
-        .join(StaffSession, StaffSession.staff_id == Staff.id)
-        .where(
-            StaffSession.token_hash == _hash(token),
-            StaffSession.revoked_at.is_(None),
-            StaffSession.expires_at > now,
-            Staff.disabled.is_(False),
-        )
-    )
-    staff = (await session.execute(statement)).scalar_one_or_none()
-    if staff is None:
+    async with db.bare() as connection:
+        rows = await _FIND.fetch(connection, token_hash=_hash(token), now=now)
+    if not rows:
         raise SignInNeeded
-    return staff
+    return StaffIn(*rows[0])
 
 
 async def end(session: AsyncSession, token: str, now: datetime) -> None:

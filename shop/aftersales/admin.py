@@ -120,7 +120,7 @@ async def refund_order(
                 facts={"after_sale": sale.no, "amount_fen": sale.amount_fen},
             )
             await session.flush()
-            shown = await views.for_staff(session, (await listing.get(session, no)).order, language_of(request))
+            shown = await views.for_staff(session, await listing.get(session, no), language_of(request))
             return next(view for view in shown if view.no == sale.no)
 
         return await idempotency.once(session, wish, now, work, AfterSaleView)
@@ -135,7 +135,7 @@ async def refund_order(
 )
 async def list_order_refunds(request: Req, no: PathNo, db: NamedDependency[Database]) -> list[AfterSaleView]:
     async with db.begin() as session:
-        order = (await listing.get(session, no)).order
+        order = await listing.get(session, no)
         return await views.for_staff(session, order, language_of(request))
 
 

@@ -30,7 +30,7 @@ async def list_my_after_sales(
     request: Request[Any, Any, Any], no: PathNo, db: NamedDependency[Database], member: NamedDependency[SignedIn]
 ) -> list[MyAfterSale]:
     async with db.begin() as session:
-        order = (await listing.get(session, no, member_id=member.member_id)).order
+        order = await listing.get(session, no, member_id=member.member_id)
         return await views.for_buyer(session, order, language_of(request))
 
 

@@ -18,6 +18,9 @@ from shop.app import create_app
 
 _NEEDLESS = ("pydantic", "trio")
 """Litestar and httpcore import these where they are installed; nothing here uses them, and they weigh 12 MiB."""
+_YOUNG = 10_000
+"""Objects that came and stayed, before they are searched for circles. Requests that wait hold a few thousand: at Python's
+own 700 they are looked over a hundred times a second, and nearly none is a circle."""
 _FINISH_S = 10
 """A request under way when the door closes may take so long."""
 
@@ -33,6 +36,7 @@ def application() -> Litestar:
     gc.disable()
     app = create_app(found)
     gc.freeze()  # what is there now stays: no later collection looks at it again
+    gc.set_threshold(_YOUNG, 10, 10)
     gc.enable()
     leave_slowly(app, found.drain_s)
     return app

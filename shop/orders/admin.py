@@ -7,11 +7,10 @@ from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
-from sqlalchemy import ColumnElement
 
 from kit import audit, idempotency
 from kit.clock import Clock
-from kit.database import Database
+from kit.database import Database, raw
 from kit.errors import invalid
 from kit.fields import Id, as_id
 from kit.idempotency import KeyReused, StillRunning
@@ -24,10 +23,10 @@ from kit.web.problems import language_of
 from payments.asking import WeChatPayUnknown
 from payments.ports import Payee
 from payments.wechatpay.gateway import Gateway
-from shop.orders import closing, listing, parcels, views
+from shop.orders import admin_reading, closing, parcels, views
 from shop.orders.closing import AlreadyPaid
 from shop.orders.history import OrderNotFound
-from shop.orders.models import Order, OrderMoveRefused, OrderState
+from shop.orders.models import OrderMoveRefused, OrderState
 from shop.orders.parcels import NothingToShip
 from shop.orders.schemas import AdminOrderView, CloseWish, OrderView, ShipWish
 
@@ -55,30 +54,25 @@ async def search_orders(
     cursor: QueryCursor = None,
     limit: QueryLimit = 20,
 ) -> Page[OrderView]:
-    where: list[ColumnElement[bool]] = []
-    if no:
-        where.append(Order.no == no)
-    if status:
-        where.append(Order.state == status)
-    if member_id:
-        where.append(Order.member_id == as_id(member_id))
-    if phone:
-        where.append(Order.address["phone"].astext == phone)
     for bound, name in ((placed_from, "placedFrom"), (placed_before, "placedBefore")):
         if bound is not None and bound.tzinfo is None:
             raise invalid(name, "must say its offset from UTC")
-    if placed_from:
-        where.append(Order.created_at >= placed_from)
-    if placed_before:
-        where.append(Order.created_at < placed_before)
     before = decode_cursor(cursor, (int,))[0] if cursor else None
-    async with db.begin() as session:
-        rows = await listing.page(session, where, before_id=before, limit=limit + 1)
+    async with db.bare() as connection:
+        rows = await admin_reading.search(
+            connection,
+            limit=limit + 1,
+            no=no,
+            state=status,
+            member_id=as_id(member_id) if member_id else None,
+            phone=phone,
+            placed_from=placed_from,
+            placed_before=placed_before,
+            before_id=before,
+        )
     found = page(rows, limit, lambda row: (row[0].id,))
     now, language = clock.now(), language_of(request)
-    return Page(
-        [views.summary(order, views.lines_of(lines), now, language) for order, lines in found.items], found.next_cursor
-    )
+    return Page([views.summary(*order, now, language) for order in found.items], found.next_cursor)
 
 
 @get(
@@ -117,7 +111,8 @@ async def ship_order(
         async def work() -> AdminOrderView:
             await parcels.ship(session, no, carrier=data.carrier, tracking_no=data.tracking_no, by=actor.label, at=now)
             await _record(session, actor, "order.ship", no, now, carrier=data.carrier)
-            return views.for_staff(await listing.get(session, no), now, language_of(request))
+            await session.flush()
+            return views.for_staff(await admin_reading.one(await raw(session), no), now, language_of(request))
 
         return await idempotency.once(session, wish, now, work, AdminOrderView)
 
@@ -166,9 +161,9 @@ async def _record(session: Any, actor: Actor, action: str, no: str, at: datetime
 
 
 async def _view(request: Req, db: Database, clock: Clock, no: str) -> AdminOrderView:
-    async with db.begin() as session:
-        whole = await listing.get(session, no)
-    return views.for_staff(whole, clock.now(), language_of(request))
+    async with db.bare() as connection:
+        filed = await admin_reading.one(connection, no)
+    return views.for_staff(filed, clock.now(), language_of(request))
 
 
 ROUTES: list[Any] = [search_orders, get_order, ship_order, close_order]

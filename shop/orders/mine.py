@@ -69,7 +69,8 @@ class Mine(msgspec.Struct):
 
 
 _HEAD: Final = Head.__struct_fields__
-_HEADS = ", ".join(f"o.{name}" for name in _HEAD)
+HEADS: Final = ", ".join(f"o.{name}" for name in _HEAD)
+"""The columns of a `Head`, of the order `o`."""
 _COLUMNS: Final = """l.id::text, l.sku_id::text, l.product_id::text, l.title, l.options, l.image, l.unit_fen, l.quantity,
     l.paid_fen, l.refunded_quantity, l.refunded_fen"""
 """The fields of an `OrderLineView`."""
@@ -81,15 +82,21 @@ _NAMED: Final = ", ".join(
 LINES_AS_THEY_ARE: Final = f"""(SELECT json_agg(x)::text FROM (
         SELECT {_NAMED} FROM order_line l WHERE l.order_id = o.id ORDER BY l.id) x)"""  # noqa: S608
 """Of the order `o`, as JSON of `OrderLineView`s."""
-_LINES: Final = f"coalesce(o.shown_lines, {LINES_AS_THEY_ARE})"
+LINES: Final = f"coalesce(o.shown_lines, {LINES_AS_THEY_ARE})"
 """As they were when it was placed, unless one of them has changed since."""
-_AFTER_HEAD: Final = 1 + len(_HEAD)
+# A parcel is written with its order's `shipped_at`: who has none has no parcels to be looked for.
+ONE: Final = f"""{HEADS}, {LINES}, o.address::text, o.note, o.receive_by,
+    CASE WHEN o.shipped_at IS NOT NULL THEN (SELECT json_agg(p ORDER BY p.id)::text FROM (
+        SELECT id, carrier, tracking_no, shipped_at FROM parcel WHERE order_id = o.id) p) END,
+    (SELECT json_agg(r ORDER BY r.id)::text FROM (
+        SELECT id, {", ".join(Refund.__struct_fields__)} FROM refund WHERE payable = o.no) r)"""  # noqa: S608
+"""The columns of a `Mine`, of the order `o`."""
 _LAST: Final = 2**63 - 1
 
 
 _PAGES = Statement(
     f"""
-    SELECT w.place, {_HEADS}, {_LINES}
+    SELECT {HEADS}, {LINES}, w.place
     FROM unnest(:members, :states, :befores, :mosts) WITH ORDINALITY AS w (member, states, before, most, place)
     CROSS JOIN LATERAL (
         SELECT * FROM orders x
@@ -104,15 +111,9 @@ _PAGES = Statement(
     befores=ARRAY(BigInteger),
     mosts=ARRAY(BigInteger),
 )
-# A parcel is written with its order's `shipped_at`: who has none has no parcels to be looked for.
 _ONES = Statement(
     f"""
-    SELECT w.place, {_HEADS}, o.address::text, o.note, o.receive_by,
-        {_LINES},
-        CASE WHEN o.shipped_at IS NOT NULL THEN (SELECT json_agg(p ORDER BY p.id)::text FROM (
-            SELECT id, carrier, tracking_no, shipped_at FROM parcel WHERE order_id = o.id) p) END,
-        (SELECT json_agg(r ORDER BY r.id)::text FROM (
-            SELECT id, {", ".join(Refund.__struct_fields__)} FROM refund WHERE payable = o.no) r)
+    SELECT {ONE}, w.place
     FROM unnest(:members, :nos) WITH ORDINALITY AS w (member, no, place)
     JOIN orders o ON o.no = w.no AND o.member_id = w.member
     """,  # noqa: S608
@@ -166,23 +167,31 @@ class MyOrders:
             )
         found: defaultdict[PageWish, Page] = defaultdict(list)
         for row in rows:
-            found[wishes[row[0] - 1]].append((Head(*row[1:_AFTER_HEAD]), msgspec.Raw(row[_AFTER_HEAD].encode())))
+            found[wishes[row[-1] - 1]].append(listed(row))
         return found
 
     async def _read_ones(self, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Mine]:
         async with self._db.bare() as connection:
             rows = await _ONES.fetch(connection, members=[key[0] for key in keys], nos=[key[1] for key in keys])
-        return {keys[row[0] - 1]: _mine(row) for row in rows}
+        return {keys[row[-1] - 1]: Mine(**fields(row)[0]) for row in rows}
 
 
-def _mine(row: Any) -> Mine:
-    address, note, receive_by, lines, parcels, refunds = row[_AFTER_HEAD:]
-    return Mine(
-        order=Head(*row[1:_AFTER_HEAD]),
-        lines=msgspec.Raw(lines.encode()),
-        address=_address.decode(address),
-        note=note,
-        receive_by=receive_by,
-        parcels=_parcels.decode(parcels) if parcels else [],
-        refunds=_refunds.decode(refunds) if refunds else [],
-    )
+def listed(row: Any) -> tuple[Head, msgspec.Raw]:
+    """An order of a list by a row that begins with `HEADS` and `LINES`."""
+    return Head(*row[: len(_HEAD)]), msgspec.Raw(row[len(_HEAD)].encode())
+
+
+def fields(row: Any) -> tuple[dict[str, Any], Sequence[Any]]:
+    """Those of a `Mine` by a row that begins with `ONE`, and what else is in the row."""
+    head, lines = listed(row)
+    address, note, receive_by, parcels, refunds, *more = row[len(_HEAD) + 1 :]
+    found = {
+        "order": head,
+        "lines": lines,
+        "address": _address.decode(address),
+        "note": note,
+        "receive_by": receive_by,
+        "parcels": _parcels.decode(parcels) if parcels else [],
+        "refunds": _refunds.decode(refunds) if refunds else [],
+    }
+    return found, more

@@ -19,7 +19,7 @@ from payments.asking import WeChatPayUnknown
 from payments.charges import NotPayable
 from payments.ports import Payee
 from payments.wechatpay.gateway import Gateway
-from shop.orders import listing, repricing, till, views
+from shop.orders import admin_reading, repricing, till, views
 from shop.orders.closing import AlreadyPaid
 from shop.orders.history import OrderNotFound
 from shop.orders.models import OrderMoveRefused
@@ -56,9 +56,9 @@ async def reprice_order(
 
     async def work(_again: bool) -> AdminOrderView:
         await repricing.reprice(db, gateway, payee, clock, no, price, by=actor.label, reason=data.reason)
-        async with db.begin() as session:
-            whole = await listing.get(session, no)
-        return views.for_staff(whole, clock.now(), language_of(request))
+        async with db.bare() as connection:
+            filed = await admin_reading.one(connection, no)
+        return views.for_staff(filed, clock.now(), language_of(request))
 
     wish = idempotency.intent(actor.label, f"repriceOrder:{no}", idempotency_key, data)
     return await idempotency.through(db, wish, clock.now(), work, AdminOrderView)

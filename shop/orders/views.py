@@ -1,6 +1,5 @@
 """Orders as their readers see them. The server decides what may be done (`actions`)."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -9,16 +8,14 @@ import msgspec
 from kit.errors import Problem
 from payments.models import Refund, RefundState
 from shop.orders import mine
+from shop.orders.admin_reading import Filed
 from shop.orders.checkout import Considered
-from shop.orders.listing import Whole
-from shop.orders.mine import Mine
-from shop.orders.models import AWAITING, Order, OrderEvent, OrderLine, OrderState
+from shop.orders.mine import Head, Mine
+from shop.orders.models import AWAITING, OrderState
 from shop.orders.schemas import (
     AdminOrderView,
-    EventView,
     OrderAddress,
     OrderDetail,
-    OrderLineView,
     OrderView,
     ParcelView,
     PreviewLine,
@@ -96,27 +93,6 @@ def _problem(problem: Problem, language: str) -> ProblemView:
     return ProblemView(code=problem.code(), message=problem.sentence(language), facts=problem.facts)
 
 
-def lines_of(lines: Iterable[OrderLine]) -> list[OrderLineView]:
-    """As they are shown."""
-    return [_line(line) for line in lines]
-
-
-def _line(line: OrderLine) -> OrderLineView:
-    return OrderLineView(
-        id=str(line.id),
-        sku_id=str(line.sku_id),
-        product_id=str(line.product_id),
-        title=line.title,
-        options=line.options,
-        image=line.image,
-        price_fen=line.unit_fen,
-        quantity=line.quantity,
-        paid_fen=line.paid_fen,
-        refunded_quantity=line.refunded_quantity,
-        refunded_fen=line.refunded_fen,
-    )
-
-
 def refund_view(refund: Refund | mine.Refund, language: str) -> RefundView:
     """How far the money is, for the buyer."""
     return RefundView(
@@ -132,20 +108,12 @@ def refund_view(refund: Refund | mine.Refund, language: str) -> RefundView:
     )
 
 
-def _event(event: OrderEvent) -> EventView:
-    return msgspec.convert(event, EventView, from_attributes=True)
-
-
-def summary(
-    order: Order | mine.Head, lines: list[OrderLineView] | msgspec.Raw, now: datetime, language: str
-) -> OrderView:
+def summary(order: Head, lines: msgspec.Raw, now: datetime, language: str) -> OrderView:
     """One row of a list."""
     return OrderView(**_shown(order, lines, now, language))
 
 
-def _shown(
-    order: Order | mine.Head, lines: list[OrderLineView] | msgspec.Raw, now: datetime, language: str
-) -> dict[str, Any]:
+def _shown(order: Head, lines: msgspec.Raw, now: datetime, language: str) -> dict[str, Any]:
     """The fields of an `OrderView`."""
     state = OrderState(order.state)
     left_ms = int((order.pay_by - now).total_seconds() * 1000)
@@ -175,29 +143,27 @@ def _shown(
 
 def detail(mine: Mine, now: datetime, language: str) -> OrderDetail:
     """All that its buyer may see."""
-    return OrderDetail(
-        **_shown(mine.order, mine.lines, now, language),
-        address=mine.address,
-        note=mine.note,
-        receive_by=mine.receive_by,
-        parcels=[ParcelView(p.carrier, p.tracking_no, p.shipped_at) for p in mine.parcels],
-        refunds=[refund_view(refund, language) for refund in mine.refunds],
-    )
+    return OrderDetail(**_detail(mine, now, language))
 
 
-def for_staff(whole: Whole, now: datetime, language: str) -> AdminOrderView:
+def _detail(mine: Mine, now: datetime, language: str) -> dict[str, Any]:
+    """The fields of an `OrderDetail`."""
+    return _shown(mine.order, mine.lines, now, language) | {
+        "address": mine.address,
+        "note": mine.note,
+        "receive_by": mine.receive_by,
+        "parcels": [ParcelView(p.carrier, p.tracking_no, p.shipped_at) for p in mine.parcels],
+        "refunds": [refund_view(refund, language) for refund in mine.refunds],
+    }
+
+
+def for_staff(filed: Filed, now: datetime, language: str) -> AdminOrderView:
     """With who, whence, and its log."""
-    order = whole.order
     return AdminOrderView(
-        **_shown(order, lines_of(whole.lines), now, language),
-        address=msgspec.convert(order.address, OrderAddress),
-        note=order.note,
-        receive_by=order.receive_by,
-        parcels=[ParcelView(p.carrier, p.tracking_no, p.shipped_at) for p in whole.parcels],
-        refunds=[refund_view(refund, language) for refund in whole.refunds],
-        member_id=str(order.member_id),
-        channel=order.channel,
-        source=order.source,
-        close_reason=order.close_reason,
-        events=[_event(event) for event in whole.events],
+        **_detail(filed, now, language),
+        member_id=str(filed.member_id),
+        channel=filed.channel,
+        source=filed.source,
+        close_reason=filed.close_reason,
+        events=filed.events,
     )
