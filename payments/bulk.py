@@ -16,7 +16,7 @@ from sqlalchemy import ARRAY, BigInteger, Text
 from kit.database import Database, Instant
 from kit.statement import Statement
 from payments.ledger import Account
-from payments.models import LIVE, PaymentState
+from payments.models import LIVE_SQL, PaymentState
 from payments.ports import Payee, Receipt
 from payments.trades import Trade, instant
 
@@ -31,7 +31,6 @@ class Paid(msgspec.Struct, frozen=True):
 
 _TEXTS = ARRAY(Text)
 _BIGINTS = ARRAY(BigInteger)
-_LIVE = ", ".join(f"'{state}'" for state in LIVE)
 # A notice that failed before is not plain: somebody may have to be told that it is over.
 _LOCK = Statement(
     f"""
@@ -44,7 +43,7 @@ _LOCK = Statement(
         WITH ORDINALITY AS w (notice, number, transaction, amount, currency, mchid, sub_mchid, appid, openid, place)
     JOIN letter ON letter.id = w.notice
     JOIN payment p ON p.out_trade_no = w.number
-    WHERE p.state IN ({_LIVE}) AND p.reversing_at IS NULL AND NOT p.external
+    WHERE p.state IN ({LIVE_SQL}) AND p.reversing_at IS NULL AND NOT p.external
         AND p.mchid = w.mchid AND p.appid = w.appid AND p.sub_mchid IS NOT DISTINCT FROM w.sub_mchid
         AND p.amount_fen = w.amount AND p.currency = w.currency
         AND (p.openid IS NULL OR w.openid IS NULL OR p.openid = w.openid)

@@ -8,10 +8,11 @@ new one opened. A create that is repeated for the same number says the same byte
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import ARRAY, BigInteger, Text, select
+from sqlalchemy import ARRAY, BigInteger, Boolean, Text, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit import jobs
@@ -21,7 +22,7 @@ from kit.errors import Conflict, Unavailable
 from kit.numbers import new_no
 from kit.statement import Statement
 from payments import asking, attempts
-from payments.models import Payment, PaymentState
+from payments.models import LIVE_SQL, Payment, PaymentState
 from payments.payouts import rules
 from payments.ports import Payee
 from payments.settlement import CLOSE_JOB
@@ -86,13 +87,18 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     h5_type: str | None = None
 
 
-async def begin(session: AsyncSession, gateway: Gateway, bill: Bill, at: datetime) -> Payment:
-    """The live attempt for `bill.payable`, or a new one, as an intent. The caller holds the payable's own lock.
+async def begin(connection: Any, gateway: Gateway, bill: Bill, at: datetime) -> Payment:
+    """The live attempt for `bill.payable`, or a new one, as an intent: a row of no session. `connection` is a bare one in
+    the transaction in which the caller locked the payable.
 
     The attempt returned may not fit the bill any more (`fits`): close it then, and begin again.
     """
-    live = await attempts.live(session, [bill.payable])
-    return live[0] if live else (await add(session, gateway, [bill], at))[0]
+    ((sharing, *live),) = await _LIVE.fetch(connection, payable=bill.payable)
+    if live[0] is not None:
+        return Payment(**dict(zip(_ROW, live, strict=True)))
+    intent = _intent(gateway, bill, at, sharing=sharing)
+    ((payment_id,),) = await _ADD.fetch(connection, **intent)
+    return Payment(id=payment_id, **intent)
 
 
 async def add(
@@ -100,32 +106,57 @@ async def add(
 ) -> list[Payment]:
     """New attempts, as intents. The caller holds the payables' locks, and none of them has a live attempt."""
     sharing = (await rules.current(session)).share_orders
-    payments = [
-        Payment(
-            out_trade_no=new_no("P"),
-            payable=bill.payable,
-            channel=bill.channel,
-            combine_no=combine_no,
-            mchid=gateway.mchid,
-            sub_mchid=gateway.merchant.sub_mchid,
-            appid=bill.appid or gateway.appid,
-            openid=bill.openid,
-            currency=gateway.currency,
-            amount_fen=bill.amount_fen,
-            description=bill.description,
-            profit_sharing=sharing and bill.channel != Channel.CODE,  # what is taken at the counter is not frozen
-            state=PaymentState.OPENING,
-            expires_at=bill.expires_at,
-            client_ip=bill.client_ip,
-            h5_type=bill.h5_type,
-            check_at=at + timedelta(seconds=5),
-            created_at=at,
-        )
-        for bill in bills
-    ]
+    payments = [Payment(**_intent(gateway, bill, at, sharing=sharing, combine_no=combine_no)) for bill in bills]
     session.add_all(payments)
     await session.flush()
     return payments
+
+
+def _intent(
+    gateway: Gateway, bill: Bill, at: datetime, *, sharing: bool, combine_no: str | None = None
+) -> dict[str, Any]:
+    return {
+        "out_trade_no": new_no("P"),
+        "payable": bill.payable,
+        "channel": bill.channel,
+        "combine_no": combine_no,
+        "mchid": gateway.mchid,
+        "sub_mchid": gateway.merchant.sub_mchid,
+        "appid": bill.appid or gateway.appid,
+        "openid": bill.openid,
+        "currency": gateway.currency,
+        "amount_fen": bill.amount_fen,
+        "description": bill.description,
+        "profit_sharing": sharing and bill.channel != Channel.CODE,  # what is taken at the counter is not frozen
+        "state": PaymentState.OPENING,
+        "expires_at": bill.expires_at,
+        "client_ip": bill.client_ip,
+        "h5_type": bill.h5_type,
+        "check_at": at + timedelta(seconds=5),
+        "created_at": at,
+    }
+
+
+_ROW = [column.name for column in Payment.__table__.columns]
+_LIVE = Statement(
+    f"""
+    SELECT coalesce((SELECT share_orders FROM payout_policy), false), {", ".join(f"p.{name}" for name in _ROW)}
+    FROM (VALUES (1)) one LEFT JOIN payment p ON p.payable = :payable AND p.state IN ({LIVE_SQL})
+    """,  # noqa: S608  (our own constants)
+    payable=Text,
+)
+"""The shop's rule of profit sharing, and beside it the live attempt, if there is one."""
+_TYPES: Any = {
+    "out_trade_no": Text, "payable": Text, "channel": Text, "combine_no": Text, "mchid": Text, "sub_mchid": Text,
+    "appid": Text, "openid": Text, "currency": Text, "amount_fen": BigInteger, "description": Text,
+    "profit_sharing": Boolean, "state": Text, "expires_at": Instant, "client_ip": Text, "h5_type": Text,
+    "check_at": Instant, "created_at": Instant,
+}  # fmt: skip
+"""Of an intent."""
+_ADD = Statement(
+    f"INSERT INTO payment ({', '.join(_TYPES)}) VALUES (:{', :'.join(_TYPES)}) RETURNING id",  # noqa: S608
+    **_TYPES,
+)
 
 
 def fits(payment: Payment, bill: Bill, gateway: Gateway, at: datetime, *, combined: bool = False) -> bool:

@@ -94,6 +94,8 @@ REFUND_MOVES: dict[RefundState, frozenset[RefundState]] = {
 UNDONE = (RefundState.CLOSED, RefundState.REFUSED, RefundState.REJECTED)
 """Ended without money: what the refund claimed is free again."""
 LIVE = (PaymentState.OPENING, PaymentState.OPEN)
+LIVE_SQL = ", ".join(f"'{state}'" for state in LIVE)
+"""For `state IN (…)` of a written statement."""
 
 
 class IllegalMove(Conflict):

@@ -1,14 +1,16 @@
 """Paying for an order: the attempt is opened and looked at here; what the money does is told to `payee`."""
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+from sqlalchemy import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import Conflict, Unprocessable
+from kit.statement import Statement
 from payments import asking, attempts, charges
 from payments.charges import Bill, Channel
 from payments.models import Payment, PaymentState
@@ -16,6 +18,7 @@ from payments.ports import Payee
 from payments.wechatpay.gateway import Gateway, PayParams
 from shop.members.sessions import SignedIn
 from shop.orders import history
+from shop.orders.history import OrderNotFound
 from shop.orders.models import Order, OrderMoveRefused, OrderState
 
 TRIES: Final = 3
@@ -81,11 +84,11 @@ async def open_sheet(
         raise AddressUnknown
     for _ in range(TRIES):
         now = clock.now()
-        async with db.begin() as session:
-            order = await payable(session, no, member, now)
+        async with db.bare() as connection, connection.transaction():
+            order = await _due(connection, no, member, now)
             check_total(order.total_fen, way.expected_fen)
             bill = bill_of(order, member, way)
-            payment = await charges.begin(session, gateway, bill, now)
+            payment = await charges.begin(connection, gateway, bill, now)
         if not charges.fits(payment, bill, gateway, now):
             if await asking.close(db, gateway, payee, clock, payment.out_trade_no) == PaymentState.RECEIVED:
                 raise charges.NotPayable
@@ -96,14 +99,42 @@ async def open_sheet(
     raise charges.PaymentRefused
 
 
+class Due(msgspec.Struct, frozen=True):
+    """What an order asks to be paid."""
+
+    no: str
+    state: str
+    total_fen: int
+    pay_by: datetime
+
+
+_DUE = Statement(
+    "SELECT no, state, total_fen, pay_by FROM orders WHERE no = :no AND member_id = :member_id FOR NO KEY UPDATE",
+    no=Text,
+)
+
+
+async def _due(connection: Any, no: str, member: SignedIn, now: datetime) -> Due:
+    """As `payable`, by a bare connection in a transaction."""
+    for row in await _DUE.fetch(connection, no=no, member_id=member.member_id):
+        due = Due(*row)
+        _check(due, now)
+        return due
+    raise OrderNotFound
+
+
 async def payable(session: AsyncSession, no: str, member: SignedIn | None, now: datetime) -> Order:
     """The order, locked, if it may be paid now. Raises `OrderNotFound` (404), `OrderMoveRefused`, `TimeToPayOver` (409)."""
     order = await history.lock(session, no, member_id=None if member is None else member.member_id)
+    _check(order, now)
+    return order
+
+
+def _check(order: Order | Due, now: datetime) -> None:
     if order.state != OrderState.UNPAID:
         raise OrderMoveRefused(state=order.state)
     if order.pay_by - now < _SHORTEST:
         raise TimeToPayOver
-    return order
 
 
 def check_total(total_fen: int, expected_fen: int | None) -> None:
@@ -112,7 +143,7 @@ def check_total(total_fen: int, expected_fen: int | None) -> None:
         raise TotalChanged(total_fen=total_fen, expected_fen=expected_fen)
 
 
-def bill_of(order: Order, member: SignedIn, way: Way) -> Bill:
+def bill_of(order: Order | Due, member: SignedIn, way: Way) -> Bill:
     """What WeChat is asked to collect. A member's own app is one of ours: they signed in by it."""
     return Bill(
         payable=order.no,
