@@ -95,7 +95,6 @@ UNDONE = (RefundState.CLOSED, RefundState.REFUSED, RefundState.REJECTED)
 """Ended without money: what the refund claimed is free again."""
 LIVE = (PaymentState.OPENING, PaymentState.OPEN)
 LIVE_SQL = ", ".join(f"'{state}'" for state in LIVE)
-"""For `state IN (…)` of a written statement."""
 
 
 class IllegalMove(Conflict):
@@ -169,8 +168,7 @@ class Payment(Table):
     profit_sharing: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     """Opened for profit sharing: WeChat freezes the money until it is shared or unfrozen."""
     shared_fen: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    """Sum of the shares that are under way or done, less what came back. A trigger lets it grow only while it and
-    `refunded_fen` fit into what was received."""
+    """Sum of the shares under way or done, less what came back; with `refunded_fen` within what came in (a trigger)."""
     check_at: Mapped[datetime]
     """When to ask WeChat next, should no news come."""
     checks: Mapped[int] = mapped_column(default=0, server_default=text("0"))

@@ -64,10 +64,10 @@ from payments.wechatpay.merchant import Merchant
 from shop.admin import router as admin_router
 from shop.admin.passwords import Passwords
 from shop.cart.carts import Carts
+from shop.cart.own_cart import OwnCart
 from shop.members.edge import signed_in
 from shop.members.sessions import Sessions
 from shop.orders.mine import MyOrders
-from shop.orders.own_pages import PATH as OWN_ORDERS
 from shop.orders.own_pages import OwnPages
 from shop.orders.placing import Placing
 from shop.settings import BadSettings, Settings
@@ -258,6 +258,7 @@ def create_app(
     payee = ShopPayee()
     sessions = Sessions(db, clock, news)
     own_pages = OwnPages(MyOrders(db), sessions, limiter, clock)
+    own_cart = OwnCart(Carts(db), sessions, limiter, clock)
     world = {
         "db": db,
         "clock": clock,
@@ -268,7 +269,7 @@ def create_app(
         "inbox": Inbox(db, gateway.keyring, payee, clock),
         "placing": Placing(db),
         "own_pages": own_pages,
-        "carts": Carts(db),
+        "own_cart": own_cart,
         "member_sessions": sessions,
         "passwords": passwords or Passwords(),
         "peers": peers,
@@ -289,7 +290,8 @@ def create_app(
         logging_config=None,
     )
     injection.one_after_the_other(app)
-    app.asgi_handler = _around(Shelf(app.asgi_handler, {**pages.finds, OWN_ORDERS: own_pages.find}), limiter)
+    finds = {**pages.finds, **own_pages.finds, **own_cart.finds}
+    app.asgi_handler = _around(Shelf(app.asgi_handler, finds, own_cart.takes), limiter)
     return app
 
 

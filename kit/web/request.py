@@ -4,15 +4,21 @@ Litestar converts leniently (`"5"` and `28.0` pass for 5) and reads any content 
 move, neither will do.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
 from litestar.types import Empty, Receive
 
 from kit.errors import InvalidInput, Malformed
+from kit.web.headers import values
+
+T = TypeVar("T")
 
 MAX_BODY_BYTES = 64 * 1024
+Incoming = Receive
+"""ASGI's `receive`, which gives a body part by part."""
 
 
 class NotJson(Malformed):
@@ -53,6 +59,19 @@ async def read(receive: Receive, said: str, most: int) -> bytes:
             return body
 
 
+async def posted(scope: Mapping[str, Any], receive: Receive, kind: type[T]) -> T:
+    """The body of what is answered before routing, as `StrictRequest.json` gives it to a handler. Raises the same."""
+    _must_be_json("".join(values(scope, b"content-type")[:1]))
+    said = "".join(values(scope, b"content-length")[:1])
+    found: T = decode(await read(receive, said, MAX_BODY_BYTES), kind)
+    return found
+
+
+def _must_be_json(content_type: str) -> None:
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise WrongContentType
+
+
 class StrictRequest(Request[Any, Any, Any]):
     async def body(self) -> bytes:
         """The bytes of the body. Raises what `read` raises. Litestar's own goes through two generators for each chunk, which
@@ -70,9 +89,7 @@ class StrictRequest(Request[Any, Any, Any]):
         """The body as the handler's `data` type. Raises 400 for what does not fit, 415 for another content type."""
         if self._json is not Empty:
             return self._json
-        media_type = (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
-            raise WrongContentType
+        _must_be_json(self.headers.get("content-type") or "")
         body = await self.body()
         field = self.route_handler.parsed_data_field
         self._json = decode(body, field.annotation if field is not None else Any)

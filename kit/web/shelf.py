@@ -2,9 +2,10 @@
 
 Context: a few pages are asked for most, and routing, injection and validation cost more than giving them. Decision: who
 makes them is asked first, by the beginning of the path, and answers or says nothing; then the request goes the usual way,
-where the same page is a route like all others, with its refusals and its place in the document. Consequence: only the
-owner of a page (`catalog.pages`, `shop.orders.own_pages`) knows who may have it and when it ends. Alternative: Litestar's
-response cache, which stands behind its routing and keeps for a fixed time whatever changes meanwhile.
+where the same page is a route like all others, with its refusals and its place in the document. So it is with the one
+write that comes as often (a piece into the cart), by its whole path. Consequence: only the owner of a page
+(`catalog.pages`, `shop.orders.own_pages`, `shop.cart.own_cart`) knows who may have it and when it ends. Alternative:
+Litestar's response cache, which stands behind its routing and keeps for a fixed time whatever changes meanwhile.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -35,6 +36,8 @@ class Answer(msgspec.Struct):
 Asked = MutableMapping[str, Any]
 Find = Callable[[Asked], Awaitable[Answer | None]]
 """Given the scope of a GET. What it raises is answered as a route's; `scope["operation"]` says whose it is."""
+Take = Callable[[Asked, Receive], Awaitable[Answer | None]]
+"""The same of a POST. Who has begun to read the body must answer."""
 
 
 def key_of(scope: Mapping[str, Any]) -> bytes:
@@ -43,17 +46,20 @@ def key_of(scope: Mapping[str, Any]) -> bytes:
 
 
 class Shelf:
-    """ASGI middleware, outside of Litestar: GETs of paths that begin with one of `finds` are asked of it first."""
+    """ASGI middleware, outside of Litestar: GETs of paths that begin with one of `finds`, and POSTs to one of `takes`, are
+    asked of it first.
+    """
 
-    def __init__(self, app: ASGIApp, finds: Mapping[str, Find]) -> None:
+    def __init__(self, app: ASGIApp, finds: Mapping[str, Find], takes: Mapping[str, Take] | None = None) -> None:
         self._app = app
         self._finds = dict(finds)
         self._paths = tuple(finds)
+        self._takes = dict(takes or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP and scope["method"] == "GET" and scope["path"].startswith(self._paths):
+        if scope["type"] == ScopeType.HTTP and (asking := self._asking(scope, receive)) is not None:
             try:
-                answer = await self._find(scope)
+                answer = await asking
             except Exception as error:  # noqa: BLE001  (nobody else turns it into an answer out here)
                 request: Request[Any, Any, Any] = Request(scope)
                 refusal = on_problem(request, error) if isinstance(error, Problem) else on_any(request, error)
@@ -65,11 +71,16 @@ class Shelf:
                 return
         await self._app(scope, receive, send)
 
-    async def _find(self, scope: Any) -> Answer | None:
-        path = scope["path"]
-        for begins, find in self._finds.items():
-            if path.startswith(begins):
-                return await find(scope)
+    def _asking(self, scope: Any, receive: Receive) -> Awaitable[Answer | None] | None:
+        """Whoever may have the answer, about to be asked."""
+        method, path = scope["method"], scope["path"]
+        if method == "POST":
+            take = self._takes.get(path)
+            return None if take is None else take(scope, receive)
+        if method == "GET" and path.startswith(self._paths):
+            for begins, find in self._finds.items():
+                if path.startswith(begins):
+                    return find(scope)
         return None
 
 

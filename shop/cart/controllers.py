@@ -8,7 +8,6 @@ from litestar.params import JSONBody
 from msgspec import UNSET
 
 from catalog.offers import NotOnSale, UnknownSku
-from kit.clock import Clock
 from kit.database import Database, raw
 from kit.errors import InvalidInput, SignInNeeded
 from kit.fields import as_id
@@ -17,9 +16,8 @@ from kit.web.parameters import PathId
 from kit.web.ready import Ready
 from shop.cart import basket, schemas, view
 from shop.cart.basket import CartFull, NotEnoughStock, NotInCart, TooManyPieces
-from shop.cart.carts import Carts
+from shop.cart.own_cart import OwnCart
 from shop.cart.schemas import CartCount, CartItemBody, CartLineBody, CartView, SelectionBody
-from shop.cart.view import More
 from shop.members.edge import MEMBER_ONLY
 from shop.members.sessions import SignedIn
 
@@ -34,8 +32,8 @@ _TAGS = ["cart"]
     security=MEMBER_ONLY,
     responses=declared(SignInNeeded),
 )
-async def get_cart(member: NamedDependency[SignedIn], carts: NamedDependency[Carts]) -> Response[CartView]:
-    return Ready(schemas.cart_view(await carts.whole(member.member_id)))
+async def get_cart(member: NamedDependency[SignedIn], own_cart: NamedDependency[OwnCart]) -> Response[CartView]:
+    return Ready(await own_cart.whole(member.member_id))
 
 
 @get(
@@ -62,13 +60,9 @@ async def count_cart(member: NamedDependency[SignedIn], db: NamedDependency[Data
     responses=declared(*BODY, SignInNeeded, NotEnoughStock, UnknownSku, NotOnSale, CartFull, TooManyPieces),
 )
 async def add_to_cart(
-    data: JSONBody[CartItemBody],
-    member: NamedDependency[SignedIn],
-    carts: NamedDependency[Carts],
-    clock: NamedDependency[Clock],
+    data: JSONBody[CartItemBody], member: NamedDependency[SignedIn], own_cart: NamedDependency[OwnCart]
 ) -> Response[CartView]:
-    more = More(member.member_id, as_id(data.sku_id), data.quantity, clock.now())
-    return Ready(schemas.cart_view(await carts.add(more)))
+    return Ready(await own_cart.add(member.member_id, data))
 
 
 @put(

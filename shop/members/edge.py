@@ -1,6 +1,6 @@
 """What routes share at the edge: whose token it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -8,6 +8,7 @@ from litestar import Request
 from litestar.di import NamedDependency
 
 from kit.errors import SignInNeeded
+from kit.web.headers import values
 from kit.web.limits import Limiter
 from shop.members.sessions import Sessions, SignedIn
 
@@ -28,11 +29,16 @@ def token_of(said: Sequence[str]) -> str:
     return token.strip()
 
 
+async def member_of(scope: Mapping[str, Any], sessions: Sessions, limiter: Limiter) -> SignedIn:
+    """Who asks, counted and named in the log. Raises `SignInNeeded` (401), `TooManyRequests` (429)."""
+    member = await sessions.who(token_of(values(scope, b"authorization")))
+    structlog.contextvars.bind_contextvars(member=member.member_id)
+    limiter.member(member.member_id, scope["method"])
+    return member
+
+
 async def signed_in(
     request: Request[Any, Any, Any], member_sessions: NamedDependency[Sessions], limiter: NamedDependency[Limiter]
 ) -> SignedIn:
-    """Provides `member: NamedDependency[SignedIn]`. Raises `SignInNeeded` (401), `TooManyRequests` (429)."""
-    member = await member_sessions.who(bearer(request))
-    structlog.contextvars.bind_contextvars(member=member.member_id)
-    limiter.member(member.member_id, request.method)
-    return member
+    """Provides `member: NamedDependency[SignedIn]`. Raises as `member_of`."""
+    return await member_of(request.scope, member_sessions, limiter)

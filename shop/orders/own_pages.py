@@ -5,12 +5,11 @@ What is not plainly asked goes the long way and is answered or refused there; re
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, get_args
 from urllib.parse import parse_qsl
 
 import msgspec
-import structlog
 
 from kit.clock import Clock
 from kit.fields import NO
@@ -18,8 +17,8 @@ from kit.paging import Page, decode_cursor, page
 from kit.web.headers import values
 from kit.web.limits import Limiter
 from kit.web.problems import language_said
-from kit.web.shelf import Answer, Asked
-from shop.members.edge import token_of
+from kit.web.shelf import Answer, Asked, Find
+from shop.members.edge import member_of
 from shop.members.sessions import Sessions
 from shop.orders import listing, views
 from shop.orders.listing import Tab
@@ -35,13 +34,17 @@ LIMIT: Final = 20
 
 
 class OwnPages:
-    """`find` is for `kit.web.shelf`; the routes use the rest."""
+    """For `kit.web.shelf`; the routes use `listed` and `one`."""
 
     def __init__(self, orders: MyOrders, sessions: Sessions, limiter: Limiter, clock: Clock) -> None:
         self._orders = orders
         self._sessions = sessions
         self._limiter = limiter
         self._clock = clock
+
+    @property
+    def finds(self) -> Mapping[str, Find]:
+        return {PATH: self.find}
 
     async def listed(self, member_id: int, tab: Tab | None, cursor: str | None, limit: int, language: str) -> bytes:
         """A `Page[OrderView]`. Raises `InvalidInput` (400) for a cursor of something else."""
@@ -64,9 +67,7 @@ class OwnPages:
         if what is None:
             return None
         scope["operation"] = "getOrder" if isinstance(what, str) else "listOrders"  # also of a refusal
-        member = await self._sessions.who(token_of(values(scope, b"authorization")))
-        structlog.contextvars.bind_contextvars(member=member.member_id)
-        self._limiter.member(member.member_id, "GET")
+        member = await member_of(scope, self._sessions, self._limiter)
         language = language_said(*values(scope, b"accept-language"))
         if isinstance(what, str):
             body = await self.one(member.member_id, what, language)
