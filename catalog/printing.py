@@ -16,7 +16,7 @@ _OVERHEAD_BYTES: Final = 600
 """What a page weighs besides its body, about."""
 
 
-class Page(Answer):
+class Page(Answer, kw_only=True):
     """An answer, the stock in it as of `stock_at`."""
 
     skus: Skus

@@ -63,13 +63,11 @@ from payments.wechatpay.keyring import Keyring
 from payments.wechatpay.merchant import Merchant
 from shop.admin import router as admin_router
 from shop.admin.passwords import Passwords
-from shop.cart.carts import Carts
 from shop.cart.own_cart import OwnCart
 from shop.members.edge import signed_in
 from shop.members.sessions import Sessions
-from shop.orders.mine import MyOrders
 from shop.orders.own_pages import OwnPages
-from shop.orders.placing import Placing
+from shop.orders.own_placing import OwnPlacing
 from shop.settings import BadSettings, Settings
 from wechat.platform import Platform
 
@@ -257,8 +255,9 @@ def create_app(
     limiter = Limiter(peers, asdict(settings.limits))
     payee = ShopPayee()
     sessions = Sessions(db, clock, news)
-    own_pages = OwnPages(MyOrders(db), sessions, limiter, clock)
-    own_cart = OwnCart(Carts(db), sessions, limiter, clock)
+    own_pages = OwnPages(db, sessions, limiter, clock)
+    own_placing = OwnPlacing(db, sessions, limiter, clock)
+    own_cart = OwnCart(db, sessions, limiter, clock)
     world = {
         "db": db,
         "clock": clock,
@@ -267,7 +266,7 @@ def create_app(
         "gateway": gateway,
         "payee": payee,
         "inbox": Inbox(db, gateway.keyring, payee, clock),
-        "placing": Placing(db),
+        "own_placing": own_placing,
         "own_pages": own_pages,
         "own_cart": own_cart,
         "member_sessions": sessions,
@@ -291,7 +290,7 @@ def create_app(
     )
     injection.one_after_the_other(app)
     finds = {**pages.finds, **own_pages.finds, **own_cart.finds}
-    app.asgi_handler = _around(Shelf(app.asgi_handler, finds, own_cart.takes), limiter)
+    app.asgi_handler = _around(Shelf(app.asgi_handler, finds, {**own_cart.takes, **own_placing.takes}), limiter)
     return app
 
 

@@ -4,7 +4,7 @@ Litestar converts leniently (`"5"` and `28.0` pass for 5) and reads any content 
 move, neither will do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -61,15 +61,14 @@ async def read(receive: Receive, said: str, most: int) -> bytes:
 
 async def posted(scope: Mapping[str, Any], receive: Receive, kind: type[T]) -> T:
     """The body of what is answered before routing, as `StrictRequest.json` gives it to a handler. Raises the same."""
-    _must_be_json("".join(values(scope, b"content-type")[:1]))
     said = "".join(values(scope, b"content-length")[:1])
     found: T = decode(await read(receive, said, MAX_BODY_BYTES), kind)
     return found
 
 
-def _must_be_json(content_type: str) -> None:
-    if content_type.partition(";")[0].strip().lower() != "application/json":
-        raise WrongContentType
+def is_json(content_types: Sequence[str]) -> bool:
+    """Whether the body is said to be JSON, and nothing else, by the values of `Content-Type`."""
+    return len(content_types) == 1 and content_types[0].partition(";")[0].strip().lower() == "application/json"
 
 
 class StrictRequest(Request[Any, Any, Any]):
@@ -89,7 +88,8 @@ class StrictRequest(Request[Any, Any, Any]):
         """The body as the handler's `data` type. Raises 400 for what does not fit, 415 for another content type."""
         if self._json is not Empty:
             return self._json
-        _must_be_json(self.headers.get("content-type") or "")
+        if not is_json(values(self.scope, b"content-type")):
+            raise WrongContentType
         body = await self.body()
         field = self.route_handler.parsed_data_field
         self._json = decode(body, field.annotation if field is not None else Any)

@@ -2,10 +2,11 @@
 
 Context: a few pages are asked for most, and routing, injection and validation cost more than giving them. Decision: who
 makes them is asked first, by the beginning of the path, and answers or says nothing; then the request goes the usual way,
-where the same page is a route like all others, with its refusals and its place in the document. So it is with the one
-write that comes as often (a piece into the cart), by its whole path. Consequence: only the owner of a page
-(`catalog.pages`, `shop.orders.own_pages`, `shop.cart.own_cart`) knows who may have it and when it ends. Alternative:
-Litestar's response cache, which stands behind its routing and keeps for a fixed time whatever changes meanwhile.
+where the same page is a route like all others, with its refusals and its place in the document. So it is with the two
+writes that come as often (a piece into the cart, an order placed), by their whole paths. Consequence: only the owner of
+a page (`catalog.pages`, `shop.orders.own_pages`, `shop.cart.own_cart`) knows who may have it and when it ends.
+Alternative: Litestar's response cache, which stands behind its routing and keeps for a fixed time whatever changes
+meanwhile.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -23,14 +24,15 @@ _JSON = (b"content-type", b"application/json")
 
 
 class Answer(msgspec.Struct):
-    """A 200 as it goes out."""
+    """A 2xx as it goes out."""
 
     operation: str
     """The route that gave it, for log and metrics."""
-    cache_control: bytes
-    etag: bytes
-    """Empty: it has none."""
     body: bytes
+    cache_control: bytes = b"no-store"
+    etag: bytes = b""
+    """Empty: it has none."""
+    status: int = 200
 
 
 Asked = MutableMapping[str, Any]
@@ -95,7 +97,7 @@ async def _give(answer: Answer, scope: Scope, send: Send) -> None:
         body = b""
     else:
         length = (b"content-length", str(len(answer.body)).encode())
-        start = {"type": "http.response.start", "status": 200, "headers": [_JSON, length, *headers]}
+        start = {"type": "http.response.start", "status": answer.status, "headers": [_JSON, length, *headers]}
         body = answer.body
     await send(start)
     await send({"type": "http.response.body", "body": body, "more_body": False})

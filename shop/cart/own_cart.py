@@ -5,14 +5,16 @@ Refusals are in the words of the routes.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from kit.clock import Clock
+from kit.database import Database
 from kit.fields import as_id
+from kit.web.headers import values
 from kit.web.limits import Limiter
-from kit.web.request import Incoming, posted
+from kit.web.request import Incoming, is_json, posted
 from kit.web.shelf import Answer, Asked, Find, Take
 from shop.cart import schemas
 from shop.cart.carts import Carts
@@ -28,8 +30,8 @@ ITEMS: Final = f"{PATH}/items"
 class OwnCart:
     """For `kit.web.shelf`; the routes use `whole` and `add`."""
 
-    def __init__(self, carts: Carts, sessions: Sessions, limiter: Limiter, clock: Clock) -> None:
-        self._carts = carts
+    def __init__(self, db: Database, sessions: Sessions, limiter: Limiter, clock: Clock) -> None:
+        self._carts = Carts(db)
         self._sessions = sessions
         self._limiter = limiter
         self._clock = clock
@@ -57,15 +59,13 @@ class OwnCart:
             return None
         scope["operation"] = "getCart"
         member = await member_of(scope, self._sessions, self._limiter)
-        return _answer(scope, await self.whole(member.member_id))
+        return Answer("getCart", await self.whole(member.member_id))
 
     async def take(self, scope: Asked, incoming: Incoming) -> Answer | None:
-        """Put pieces of a SKU in. Raises what the route raises."""
+        """Put pieces of a SKU in, where that is plainly said. Raises what the route raises."""
+        if not is_json(values(scope, b"content-type")):
+            return None
         scope["operation"] = "addToCart"
         member = await member_of(scope, self._sessions, self._limiter)
         item = await posted(scope, incoming, CartItemBody)
-        return _answer(scope, await self.add(member.member_id, item))
-
-
-def _answer(scope: Mapping[str, Any], body: bytes) -> Answer:
-    return Answer(operation=scope["operation"], cache_control=b"no-store", etag=b"", body=body)
+        return Answer("addToCart", await self.add(member.member_id, item))

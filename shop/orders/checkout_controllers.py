@@ -2,19 +2,14 @@
 
 from typing import Any
 
-import msgspec
-import structlog
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from catalog.offers import NotOnSale, UnknownSku
 from catalog.stock import OutOfStock
-from kit import idempotency
-from kit.clock import Clock
 from kit.database import Database
-from kit.errors import SignInNeeded, invalid
-from kit.fields import as_id
+from kit.errors import SignInNeeded
 from kit.idempotency import KeyReused, StillRunning
 from kit.web.declared import BODY, declared
 from kit.web.idempotent import IdempotencyKey
@@ -29,10 +24,8 @@ from shop.orders.checkout import (
     NotDelivered,
     PriceChanged,
     TooManyUnpaid,
-    Wish,
 )
-from shop.orders.drafts import OPERATION, Ask
-from shop.orders.placing import Placing
+from shop.orders.own_placing import OwnPlacing, wish_of
 from shop.orders.pricing import OrderTooLarge
 from shop.orders.schemas import (
     OrderDetail,
@@ -43,18 +36,6 @@ from shop.orders.schemas import (
 
 Req = Request[Any, Any, Any]
 _WISH = (*BODY, SignInNeeded, EmptyWish, UnknownSku, OrderTooLarge)
-
-
-def _wish(data: PreviewWish) -> Wish:
-    if data.from_cart and data.lines:
-        raise invalid("lines", "give either lines or fromCart, not both")
-    return Wish(
-        lines=[(as_id(line.sku_id), line.quantity) for line in data.lines],
-        from_cart=data.from_cart,
-        address_id=as_id(data.address_id) if data.address_id else None,
-        note=data.note if isinstance(data, PlaceWish) else "",
-        source=msgspec.to_builtins(data.source) if isinstance(data, PlaceWish) else {},
-    )
 
 
 @post(
@@ -73,7 +54,7 @@ async def preview_checkout(
     member: NamedDependency[SignedIn],
 ) -> PreviewView:
     async with db.begin() as session:
-        considered = await checkout.consider(session, member, _wish(data))
+        considered = await checkout.consider(session, member, wish_of(data))
     return views.preview(considered, language_of(request))
 
 
@@ -91,26 +72,10 @@ async def place_order(
     request: Req,
     data: JSONBody[PlaceWish],
     idempotency_key: IdempotencyKey,
-    placing: NamedDependency[Placing],
-    clock: NamedDependency[Clock],
+    own_placing: NamedDependency[OwnPlacing],
     member: NamedDependency[SignedIn],
 ) -> Response[OrderDetail]:
-    language = language_of(request)
-    ask = Ask(
-        member=member,
-        wish=_wish(data),
-        expected_fen=data.expected_pay_fen,
-        intent=idempotency.intent(member.label, OPERATION, idempotency_key, data),
-        at=clock.now(),
-        language=language,
-    )
-    try:
-        placed = await placing.place(ask)
-    except PriceChanged as changed:
-        changed.facts["preview"] = views.preview(changed.facts.pop("considered"), language)
-        raise
-    structlog.contextvars.bind_contextvars(order=placed.no)
-    return Ready(placed.body, 201)
+    return Ready(await own_placing.place(member, data, idempotency_key, language_of(request)), 201)
 
 
 ROUTES: list[Any] = [preview_checkout, place_order]

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from kit.clock import Clock
+from kit.database import Database
 from kit.fields import NO
 from kit.paging import Page, decode_cursor, page
 from kit.web.headers import values
@@ -29,15 +30,14 @@ _NO = re.compile(NO)
 _LIMIT = re.compile(r"[1-9][0-9]?|100")
 _BESIDE: Final = frozenset({"counts"})
 """Routes of their own where a number might stand."""
-_KEPT_BY_NOBODY: Final = b"no-store"
 LIMIT: Final = 20
 
 
 class OwnPages:
     """For `kit.web.shelf`; the routes use `listed` and `one`."""
 
-    def __init__(self, orders: MyOrders, sessions: Sessions, limiter: Limiter, clock: Clock) -> None:
-        self._orders = orders
+    def __init__(self, db: Database, sessions: Sessions, limiter: Limiter, clock: Clock) -> None:
+        self._orders = MyOrders(db)
         self._sessions = sessions
         self._limiter = limiter
         self._clock = clock
@@ -73,7 +73,7 @@ class OwnPages:
             body = await self.one(member.member_id, what, language)
         else:
             body = await self.listed(member.member_id, *what, language)
-        return Answer(operation=scope["operation"], cache_control=_KEPT_BY_NOBODY, etag=b"", body=body)
+        return Answer(scope["operation"], body)
 
 
 Listed = tuple[Tab | None, str | None, int]

@@ -12,7 +12,6 @@ from kit.errors import Problem
 from kit.web.limits import Limiter
 from kit.web.peer import Peers
 from shop.members.sessions import Sessions
-from shop.orders.mine import MyOrders
 from shop.orders.own_pages import OwnPages
 
 
@@ -33,7 +32,7 @@ class Desk:
     def __init__(self, shop: Shop, db: Database, buyer: Buyer, **rates: tuple[float, int]) -> None:
         self.buyer, self.token = buyer, _token(buyer)
         self.sessions = Sessions(db, shop.world.clock, Believed())
-        self.pages = OwnPages(MyOrders(db), self.sessions, Limiter(Peers(()), rates), shop.world.clock)
+        self.pages = OwnPages(db, self.sessions, Limiter(Peers(()), rates), shop.world.clock)
 
     async def given(self, path: str, query: str = "", *more: tuple[bytes, bytes], token: str | None = None) -> Any:
         """The bytes before routing; `None`: the long way."""
