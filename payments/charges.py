@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import ARRAY, BigInteger, Boolean, Text, select
+from sqlalchemy import ARRAY, BigInteger, Text, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit import jobs
@@ -71,13 +71,10 @@ class PaymentRefused(Unavailable):
     retry_after_s = 60
 
 
-class Bill(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be paid, by whom, where, until when."""
+class Sheet(msgspec.Struct, frozen=True, kw_only=True):
+    """By whom is to be paid, where, and what they read."""
 
-    payable: str
-    amount_fen: int
     description: str
-    expires_at: datetime
     channel: Channel = Channel.JSAPI
     appid: str | None = None
     """The app in which it is paid; the merchant's own when it is not said."""
@@ -87,18 +84,21 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     h5_type: str | None = None
 
 
-async def begin(connection: Any, gateway: Gateway, bill: Bill, at: datetime) -> Payment:
-    """The live attempt for `bill.payable`, or a new one, as an intent: a row of no session. `connection` is a bare one in
-    the transaction in which the caller locked the payable.
+class Bill(Sheet, frozen=True, kw_only=True):
+    """What is to be paid besides, how much, until when."""
+
+    payable: str
+    amount_fen: int
+    expires_at: datetime
+
+
+async def begin(session: AsyncSession, gateway: Gateway, bill: Bill, at: datetime) -> Payment:
+    """The live attempt for `bill.payable`, or a new one, as an intent. The caller holds the payable's own lock.
 
     The attempt returned may not fit the bill any more (`fits`): close it then, and begin again.
     """
-    ((sharing, *live),) = await _LIVE.fetch(connection, payable=bill.payable)
-    if live[0] is not None:
-        return Payment(**dict(zip(_ROW, live, strict=True)))
-    intent = _intent(gateway, bill, at, sharing=sharing)
-    ((payment_id,),) = await _ADD.fetch(connection, **intent)
-    return Payment(id=payment_id, **intent)
+    live = await attempts.live(session, [bill.payable])
+    return live[0] if live else (await add(session, gateway, [bill], at))[0]
 
 
 async def add(
@@ -106,57 +106,69 @@ async def add(
 ) -> list[Payment]:
     """New attempts, as intents. The caller holds the payables' locks, and none of them has a live attempt."""
     sharing = (await rules.current(session)).share_orders
-    payments = [Payment(**_intent(gateway, bill, at, sharing=sharing, combine_no=combine_no)) for bill in bills]
+    payments = [
+        Payment(
+            **_intent(gateway, bill, at),
+            payable=bill.payable,
+            amount_fen=bill.amount_fen,
+            expires_at=bill.expires_at,
+            combine_no=combine_no,
+            profit_sharing=sharing and bill.channel != Channel.CODE,  # what is taken at the counter is not frozen
+        )
+        for bill in bills
+    ]
     session.add_all(payments)
     await session.flush()
     return payments
 
 
-def _intent(
-    gateway: Gateway, bill: Bill, at: datetime, *, sharing: bool, combine_no: str | None = None
-) -> dict[str, Any]:
+async def begin_due(
+    connection: Any, statement: Statement, gateway: Gateway, sheet: Sheet, at: datetime, **due: Any
+) -> Payment | None:
+    """A new attempt, as an intent and committed, of what `due` finds; a row of no session. `None`: it finds nothing, or
+    there is a live attempt.
+
+    `statement` is `WITH due AS (…)` and `BEGIN_DUE`, by whoever owns the payables: it locks one that may be paid now and
+    gives its `payable`, `amount_fen` and `expires_at`. `due` are its parameters.
+    """
+    for row in await statement.fetch(connection, **_intent(gateway, sheet, at), **due):
+        return Payment(**dict(row))
+    return None
+
+
+def _intent(gateway: Gateway, sheet: Sheet, at: datetime) -> dict[str, Any]:
+    """What a new attempt says, but for what it is for and how much."""
     return {
         "out_trade_no": new_no("P"),
-        "payable": bill.payable,
-        "channel": bill.channel,
-        "combine_no": combine_no,
+        "channel": sheet.channel,
         "mchid": gateway.mchid,
         "sub_mchid": gateway.merchant.sub_mchid,
-        "appid": bill.appid or gateway.appid,
-        "openid": bill.openid,
+        "appid": sheet.appid or gateway.appid,
+        "openid": sheet.openid,
         "currency": gateway.currency,
-        "amount_fen": bill.amount_fen,
-        "description": bill.description,
-        "profit_sharing": sharing and bill.channel != Channel.CODE,  # what is taken at the counter is not frozen
+        "description": sheet.description,
         "state": PaymentState.OPENING,
-        "expires_at": bill.expires_at,
-        "client_ip": bill.client_ip,
-        "h5_type": bill.h5_type,
+        "client_ip": sheet.client_ip,
+        "h5_type": sheet.h5_type,
         "check_at": at + timedelta(seconds=5),
         "created_at": at,
     }
 
 
-_ROW = [column.name for column in Payment.__table__.columns]
-_LIVE = Statement(
-    f"""
-    SELECT coalesce((SELECT share_orders FROM payout_policy), false), {", ".join(f"p.{name}" for name in _ROW)}
-    FROM (VALUES (1)) one LEFT JOIN payment p ON p.payable = :payable AND p.state IN ({LIVE_SQL})
-    """,  # noqa: S608  (our own constants)
-    payable=Text,
-)
-"""The shop's rule of profit sharing, and beside it the live attempt, if there is one."""
-_TYPES: Any = {
-    "out_trade_no": Text, "payable": Text, "channel": Text, "combine_no": Text, "mchid": Text, "sub_mchid": Text,
-    "appid": Text, "openid": Text, "currency": Text, "amount_fen": BigInteger, "description": Text,
-    "profit_sharing": Boolean, "state": Text, "expires_at": Instant, "client_ip": Text, "h5_type": Text,
-    "check_at": Instant, "created_at": Instant,
+BEGIN_TYPES: Any = {
+    "out_trade_no": Text, "channel": Text, "mchid": Text, "sub_mchid": Text, "appid": Text, "openid": Text,
+    "currency": Text, "description": Text, "state": Text, "client_ip": Text, "h5_type": Text, "check_at": Instant,
+    "created_at": Instant,
 }  # fmt: skip
-"""Of an intent."""
-_ADD = Statement(
-    f"INSERT INTO payment ({', '.join(_TYPES)}) VALUES (:{', :'.join(_TYPES)}) RETURNING id",  # noqa: S608
-    **_TYPES,
-)
+"""The parameters of `BEGIN_DUE`."""
+BEGIN_DUE = f"""
+    INSERT INTO payment ({", ".join(BEGIN_TYPES)}, payable, amount_fen, expires_at, profit_sharing)
+    SELECT :{", :".join(BEGIN_TYPES)}, payable, amount_fen, expires_at,
+        coalesce((SELECT share_orders FROM payout_policy), false)
+    FROM due ON CONFLICT (payable) WHERE state IN ({LIVE_SQL}) DO NOTHING
+    RETURNING *
+"""  # noqa: S608  (our own constants)
+"""See `begin_due`. The index of live attempts decides, whenever the statement began."""
 
 
 def fits(payment: Payment, bill: Bill, gateway: Gateway, at: datetime, *, combined: bool = False) -> bool:

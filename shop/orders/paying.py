@@ -1,24 +1,23 @@
 """Paying for an order: the attempt is opened and looked at here; what the money does is told to `payee`."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.clock import Clock
-from kit.database import Database
+from kit.database import Database, Instant
 from kit.errors import Conflict, Unprocessable
 from kit.statement import Statement
 from payments import asking, attempts, charges
-from payments.charges import Bill, Channel
+from payments.charges import Bill, Channel, Sheet
 from payments.models import Payment, PaymentState
 from payments.ports import Payee
 from payments.wechatpay.gateway import Gateway, PayParams
 from shop.members.sessions import SignedIn
 from shop.orders import history
-from shop.orders.history import OrderNotFound
 from shop.orders.models import Order, OrderMoveRefused, OrderState
 
 TRIES: Final = 3
@@ -84,57 +83,63 @@ async def open_sheet(
         raise AddressUnknown
     for _ in range(TRIES):
         now = clock.now()
-        async with db.bare() as connection, connection.transaction():
-            order = await _due(connection, no, member, now)
-            check_total(order.total_fen, way.expected_fen)
-            bill = bill_of(order, member, way)
-            payment = await charges.begin(connection, gateway, bill, now)
-        if not charges.fits(payment, bill, gateway, now):
-            if await asking.close(db, gateway, payee, clock, payment.out_trade_no) == PaymentState.RECEIVED:
-                raise charges.NotPayable
-            continue
+        payment = await _begun(db, gateway, member, no, way, now)
+        if payment is None:
+            async with db.begin() as session:
+                order = await payable(session, no, member, now)
+                check_total(order.total_fen, way.expected_fen)
+                bill = bill_of(order, member, way)
+                payment = await charges.begin(session, gateway, bill, now)
+            if not charges.fits(payment, bill, gateway, now):
+                if await asking.close(db, gateway, payee, clock, payment.out_trade_no) == PaymentState.RECEIVED:
+                    raise charges.NotPayable
+                continue
         token = await charges.open_token(db, gateway, payee, clock, payment)
         if token is not None:
             return payment, token
     raise charges.PaymentRefused
 
 
-class Due(msgspec.Struct, frozen=True):
-    """What an order asks to be paid."""
-
-    no: str
-    state: str
-    total_fen: int
-    pay_by: datetime
-
-
 _DUE = Statement(
-    "SELECT no, state, total_fen, pay_by FROM orders WHERE no = :no AND member_id = :member_id FOR NO KEY UPDATE",
+    f"""
+    WITH due AS (
+        SELECT no AS payable, total_fen AS amount_fen, pay_by AS expires_at FROM orders
+        WHERE no = :no AND member_id = :member_id AND state = '{OrderState.UNPAID}' AND pay_by >= :payable_until
+            AND total_fen = coalesce(:expected_fen, total_fen)
+        FOR NO KEY UPDATE
+    )
+    {charges.BEGIN_DUE}
+    """,  # noqa: S608  (our own constants)
     no=Text,
+    payable_until=Instant,
+    **charges.BEGIN_TYPES,
 )
 
 
-async def _due(connection: Any, no: str, member: SignedIn, now: datetime) -> Due:
-    """As `payable`, by a bare connection in a transaction."""
-    for row in await _DUE.fetch(connection, no=no, member_id=member.member_id):
-        due = Due(*row)
-        _check(due, now)
-        return due
-    raise OrderNotFound
+async def _begun(db: Database, gateway: Gateway, member: SignedIn, no: str, way: Way, now: datetime) -> Payment | None:
+    """A new attempt by one statement, as most are. `None`: it is not so plain; look, and say what stands in the way."""
+    async with db.bare() as connection:
+        return await charges.begin_due(
+            connection,
+            _DUE,
+            gateway,
+            _sheet(no, member, way),
+            now,
+            no=no,
+            member_id=member.member_id,
+            payable_until=now + _SHORTEST,
+            expected_fen=way.expected_fen,
+        )
 
 
 async def payable(session: AsyncSession, no: str, member: SignedIn | None, now: datetime) -> Order:
     """The order, locked, if it may be paid now. Raises `OrderNotFound` (404), `OrderMoveRefused`, `TimeToPayOver` (409)."""
     order = await history.lock(session, no, member_id=None if member is None else member.member_id)
-    _check(order, now)
-    return order
-
-
-def _check(order: Order | Due, now: datetime) -> None:
     if order.state != OrderState.UNPAID:
         raise OrderMoveRefused(state=order.state)
     if order.pay_by - now < _SHORTEST:
         raise TimeToPayOver
+    return order
 
 
 def check_total(total_fen: int, expected_fen: int | None) -> None:
@@ -143,18 +148,21 @@ def check_total(total_fen: int, expected_fen: int | None) -> None:
         raise TotalChanged(total_fen=total_fen, expected_fen=expected_fen)
 
 
-def bill_of(order: Order | Due, member: SignedIn, way: Way) -> Bill:
-    """What WeChat is asked to collect. A member's own app is one of ours: they signed in by it."""
-    return Bill(
-        payable=order.no,
-        amount_fen=order.total_fen,
-        description=f"订单 {order.no}",
+def bill_of(order: Order, member: SignedIn, way: Way) -> Bill:
+    """What WeChat is asked to collect."""
+    sheet = msgspec.structs.asdict(_sheet(order.no, member, way))
+    return Bill(payable=order.no, amount_fen=order.total_fen, expires_at=order.pay_by, **sheet)
+
+
+def _sheet(no: str, member: SignedIn, way: Way) -> Sheet:
+    """A member's own app is one of ours: they signed in by it."""
+    return Sheet(
+        description=f"订单 {no}",
         channel=way.channel,
         appid=member.appid if way.channel in _OWN_APP else None,
         openid=member.openid if way.channel == Channel.JSAPI else None,
         client_ip=way.client_ip if way.channel == Channel.H5 else None,
         h5_type=way.h5_type if way.channel == Channel.H5 else None,
-        expires_at=order.pay_by,
     )
 
 

@@ -17,7 +17,7 @@ SERVING = [
     Point("shop.orders.placing:_together:before", "place", "nothing"),
     Point("shop.orders.inking:write:before", "place", "priced, nothing written"),
     Point("shop.orders.inking:write:after", "place", "committed, not answered"),
-    Point("payments.charges:begin:after", "prepay", "key committed; intent written, not committed"),
+    Point("payments.charges:begin_due:before", "prepay", "key committed, nothing else"),
     Point("payments.wechatpay.gateway:Gateway.create:before", "prepay", "intent committed, WeChat not told"),
     Point("payments.wechatpay.gateway:Gateway.create:after", "prepay", "WeChat accepted, nothing of it written"),
     Point("payments.charges:opened:after", "prepay", "token committed, the key's answer not kept"),
