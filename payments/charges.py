@@ -129,7 +129,8 @@ async def begin_due(
     there is a live attempt.
 
     `statement` is `WITH due AS (…)` and `BEGIN_DUE`, by whoever owns the payables: it locks one that may be paid now and
-    gives its `payable`, `amount_fen` and `expires_at`. `due` are its parameters.
+    gives its `payable`, `amount_fen` and `expires_at`. `due` are its parameters. Not for the counter, where nothing is
+    frozen for profit sharing.
     """
     for row in await statement.fetch(connection, **_intent(gateway, sheet, at), **due):
         return Payment(**dict(row))
@@ -166,7 +167,7 @@ BEGIN_DUE = f"""
     SELECT :{", :".join(BEGIN_TYPES)}, payable, amount_fen, expires_at,
         coalesce((SELECT share_orders FROM payout_policy), false)
     FROM due ON CONFLICT (payable) WHERE state IN ({LIVE_SQL}) DO NOTHING
-    RETURNING *
+    RETURNING {", ".join(column.name for column in Payment.__table__.columns)}
 """  # noqa: S608  (our own constants)
 """See `begin_due`. The index of live attempts decides, whenever the statement began."""
 

@@ -4,7 +4,6 @@ What is not plainly said goes the long way and is answered or refused there; ref
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 import msgspec
 import structlog
@@ -25,10 +24,9 @@ from shop.members.sessions import Sessions, SignedIn
 from shop.orders import views
 from shop.orders.checkout import PriceChanged, Wish
 from shop.orders.drafts import OPERATION, Ask
+from shop.orders.own_pages import PATH
 from shop.orders.placing import Placing
 from shop.orders.schemas import PlaceWish, PreviewWish
-
-PATH: Final = "/api/v1/orders"
 
 
 class OwnPlacing:

@@ -13,7 +13,8 @@ from kit.web.limits import Limiter
 from kit.web.peer import Peers
 from shop.cart.own_cart import ITEMS, OwnCart
 from shop.members.sessions import Sessions
-from shop.orders.own_placing import PATH, OwnPlacing
+from shop.orders.own_pages import PATH
+from shop.orders.own_placing import OwnPlacing
 
 JSON = (b"content-type", b"application/json; charset=utf-8")
 KEY = (b"idempotency-key", b"a-key-of-one-wish")
