@@ -70,7 +70,7 @@ def mixed(ground: Ground) -> list[Row]:
     half = Row(key="W9/half", what="mixed day, half speed", target=f"p99 ≤ {_P99_MS:.0f} ms")
     with begun(ground) as day:
         day.run(seconds=_WARM_S)
-        day.rate = day.run(seconds=_WARM_S).rate  # of a shop that is awake: by it as many notices are made as will be sent
+        day.rate = day.run(seconds=_WARM_S).rate  # of a shop that is awake: so many notices are made as it can take
         by_turns([(row, lambda: day.run(seconds=ground.seconds))], None, ground.runs)
         day.rate = row.median("rate")
         by_turns([(half, lambda: day.run(seconds=ground.seconds, rate=day.rate / 2))], None, ground.runs)
