@@ -166,10 +166,12 @@ BEGIN_DUE = f"""
     INSERT INTO payment ({", ".join(BEGIN_TYPES)}, payable, amount_fen, expires_at, profit_sharing)
     SELECT :{", :".join(BEGIN_TYPES)}, payable, amount_fen, expires_at,
         coalesce((SELECT share_orders FROM payout_policy), false)
-    FROM due ON CONFLICT (payable) WHERE state IN ({LIVE_SQL}) DO NOTHING
+    FROM due WHERE NOT EXISTS (SELECT FROM payment p WHERE p.payable = due.payable AND p.state IN ({LIVE_SQL}))
+    ON CONFLICT (payable) WHERE state IN ({LIVE_SQL}) DO NOTHING
     RETURNING {", ".join(column.name for column in Payment.__table__.columns)}
 """  # noqa: S608  (our own constants)
-"""See `begin_due`. The index of live attempts decides, whenever the statement began."""
+"""See `begin_due`. The index of live attempts decides, whenever the statement began. One that is seen is not tried against
+it: that would wait, with the payable locked, for whoever is settling the attempt and wants the payable next."""
 
 
 def fits(payment: Payment, bill: Bill, gateway: Gateway, at: datetime, *, combined: bool = False) -> bool:

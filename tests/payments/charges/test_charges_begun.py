@@ -76,3 +76,16 @@ async def test_the_shops_rule_of_profit_sharing_goes_along(shop: Shop) -> None:
     )
     await buyer.prepay(no)
     assert await shop.sql.fetchval("SELECT profit_sharing FROM payment WHERE payable = $1", no)
+
+
+async def test_who_is_writing_the_live_attempt_is_not_waited_for(shop: Shop) -> None:
+    """They may want the order next, which is locked here: a circle."""
+    buyer, no = await _ordered(shop)
+    await buyer.prepay(no)
+    async with shop.sql.transaction():
+        await shop.sql.execute("UPDATE payment SET check_at = check_at WHERE payable = $1", no)
+        prepaying = asyncio.create_task(buyer.post(f"/orders/{no}/prepay"))
+        done, _ = await asyncio.wait({prepaying}, timeout=2)
+        assert done
+    assert (await prepaying).status_code == 200
+    assert len(await _attempts(shop, no)) == 1
