@@ -1,7 +1,8 @@
 """Which SKUs have moved lately: the end of the log of stock moves is read a few times a second, while somebody asks.
 
 Context: stock that is shown is younger than a second, and few of the pages that are shown have sold anything in that
-second. Decision: what did not move is as it was; only what moved is read again. The log has an entry for each change of a
+second. Decision: what did not move is as it was; what moved is read with the look that finds it, and its product's other
+SKUs too, so that every sum on a page can be made again without another question. The log has an entry for each change of a
 counter, written by the transaction that changes it (`catalog.movements`), under a number that is drawn while the stock's
 row is locked. Numbers become visible out of order, so the reading begins again at the last number below which every
 transaction had ended. Consequence: a transaction that is open for long makes the readings longer, and at last breaks the
@@ -9,15 +10,23 @@ flow; then stock is read for each page, as before it began. Alternative: NOTIFY 
 for each other.
 """
 
+import sys
 import time
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
+from sqlalchemy import BigInteger
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from catalog.models import DEFAULT_LOCATION
 from kit.database import Database
 from kit.gathering import Gathering
 from kit.statement import Statement
 
 _MOST: Final = 20_000
 """Moves that are read at once, and SKUs that are remembered as moved."""
+_FEW: Final = 500
+"""When more than so many have moved since the last look, their stock is read for the pages that are asked for."""
 _MOVED = Statement(
     """
     WITH moved AS MATERIALIZED (SELECT id, sku_id FROM stock_move WHERE id >= :low ORDER BY id LIMIT :most)
@@ -32,11 +41,19 @@ _LAST = Statement(
     FROM pg_current_snapshot() s
     """
 )
-_NEVER: Final = float("inf")
+_FAMILIES: Final = Statement(
+    """
+    SELECT s.id, coalesce(t.available, 0) AS pieces FROM sku moved JOIN sku s ON s.product_id = moved.product_id
+    LEFT JOIN stock t ON t.sku_id = s.id AND t.location_id = :location
+    WHERE moved.id = ANY(:skus)
+    """,
+    skus=ARRAY(BigInteger),
+)
+_NEVER: Final = sys.maxsize
 
 
 class Flow:
-    """Times are of `time.monotonic`."""
+    """Looks are counted. What was read after a look had ended has what that look saw, and perhaps more."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -47,13 +64,16 @@ class Flow:
         """Moves that were seen, from there on."""
         self._waiting: list[tuple[int, int]] = []
         """Moves, each with the transaction before which all have to end until it can be the lowest."""
-        self._moved: dict[int, float] = {}
+        self._moved: dict[int, int] = {}
+        """The last look that saw a SKU move."""
         self._since = _NEVER
-        """What was read before this may have moved unseen."""
+        """What was read before this look may have moved unseen."""
+        self.pieces: dict[int, int] = {}
+        """What was there at `at` of some SKUs that moved, and of those that are sold with them."""
         self.at = float("-inf")
-        """Up to when all is known."""
+        """Up to when all is known (`time.monotonic`)."""
         self.turn = 0
-        """Counts the looks."""
+        """The last look."""
         self.expected = False
         """A look is on its way."""
 
@@ -67,12 +87,14 @@ class Flow:
         self.expected = True
         self._looks.soon(None)
 
-    def holds(self, skus: tuple[int, ...], read_at: float) -> bool:
-        """Whether what was read of these, beginning at `read_at`, was still so at `at`."""
-        if read_at < self._since:
-            return False
+    def moved(self, skus: Collection[int], turn: int) -> Collection[int] | None:
+        """Which of these are not as they were read after the look `turn` had ended, or may not be; `None`: nobody knows."""
+        if turn < self._since:
+            return None
         moved = self._moved
-        return moved.keys().isdisjoint(skus) or all(moved.get(sku, read_at) <= read_at for sku in skus)
+        if moved.keys().isdisjoint(skus):
+            return ()
+        return {sku for sku in skus if moved.get(sku, turn) > turn}
 
     async def _look(self, _: list[None]) -> dict[None, bool]:
         try:
@@ -81,36 +103,47 @@ class Flow:
                 if self._low is None:
                     ((ends, self._low),) = await _LAST.fetch(connection)
                     self._waiting = [(self._low, ends)]
-                (found,) = await _MOVED.fetch(connection, low=self._low, most=_MOST)
-            self._learn(at, *found)
+                ((oldest, ends, ids, skus),) = await _MOVED.fetch(connection, low=self._low, most=_MOST)
+                new = {sku for move, sku in zip(ids, skus, strict=True) if move not in self._above}
+                rows: Sequence[Any] = ()
+                if 0 < len(new) <= _FEW:
+                    rows = await _FAMILIES.fetch(connection, skus=sorted(new), location=DEFAULT_LOCATION)
+            self._learn_pieces(new, dict(rows))
+            self._learn(at, oldest, ends, ids, new)
         finally:
             self.expected = False
         return {None: True}
 
-    def _learn(self, at: float, oldest: int, ends: int, ids: list[int], skus: list[int]) -> None:
+    def _learn(self, at: float, oldest: int, ends: int, ids: list[int], new: set[int]) -> None:
         """`oldest`: transactions before this one have ended. `ends`: this one and later ones have not begun."""
-        known_at = time.monotonic()
         self.at = at
         self.turn += 1
-        new = {sku for move, sku in zip(ids, skus, strict=True) if move not in self._above}
         lost = ids[:1] != [self._low] and self._low != 0  # emptied, or another database than it was
         if lost or len(ids) == _MOST or len(self._moved) + len(new) > _MOST:
             self._begin_anew()
             return
-        self._moved.update(dict.fromkeys(new, known_at))
-        self._rise(oldest, known_at)
+        self._moved.update(dict.fromkeys(new, self.turn))
+        self._rise(oldest)
         self._above = {move for move in ids if move >= (self._low or 0)}
         if ids and (not self._waiting or self._waiting[-1][0] < ids[-1]):
             self._waiting.append((ids[-1], ends))
 
-    def _rise(self, oldest: int, known_at: float) -> None:
+    def _learn_pieces(self, new: set[int], found: dict[int, int]) -> None:
+        """What did not move is as it was; of what moved, only what was read after it had."""
+        pieces = self.pieces if len(self.pieces) <= _MOST else {}
+        for sku in new:
+            pieces.pop(sku, None)
+        pieces |= found
+        self.pieces = pieces
+
+    def _rise(self, oldest: int) -> None:
         over = [move for move, ends in self._waiting if ends <= oldest]
         if over:
             self._low = max(over)
             self._waiting = [(move, ends) for move, ends in self._waiting if ends > oldest]
-            self._since = min(self._since, known_at)
+            self._since = min(self._since, self.turn)
 
     def _begin_anew(self) -> None:
         self._low = None
-        self._above, self._moved = set(), {}
+        self._above, self._moved, self.pieces = set(), {}, {}
         self._since = _NEVER

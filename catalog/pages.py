@@ -1,9 +1,10 @@
 """The catalog's public answers, kept as bytes; the stock in them is looked after twice a second while somebody asks.
 
 Context: lists and products are asked a hundred times as often as they change, but what they say of stock must be of
-now. Decision: an answer is encoded once with places for its stock, which are filled again when something of it has moved
-(`catalog.flow`), by one cheap look-up that many requests share. A change of a product ends its answers in every process (`kit.news`). Consequence: the second
-request touches neither routing nor the product tables. Alternative: an outer cache, which would know neither.
+now. Decision: an answer is encoded once with places for its stock; those of which something has moved are filled again
+with what the look that saw it brought along (`catalog.flow`). A change of a product ends its answers in every process
+(`kit.news`). Consequence: the second request touches neither routing nor a table. Alternative: an outer cache, which
+would know neither.
 """
 
 import re
@@ -85,11 +86,11 @@ class Pages:
 
     async def product(self, key: bytes, product_id: int) -> Answer:
         """Raises `ProductNotFound` (404)."""
-        reading = self._details.reading()
+        reading, turn = self._details.reading(), self._flow.turn
         found = await self._reads.get(product_id)
         if found is None:
             raise ProductNotFound
-        page = printed(_PRODUCT, _ASK_AGAIN, found.shown, skus=tuple(found.skus), stock_at=reading[0])
+        page = printed(_PRODUCT, _ASK_AGAIN, found.shown, skus=tuple(found.skus), stock_at=reading[0], turn=turn)
         if key == self._key(product_id):  # the one by which a change of it is found
             self._details.keep(key, self._packing.pack(page), reading)
         return page
@@ -100,7 +101,7 @@ class Pages:
         reading = (as_of, self._lists.reading()[1])  # it may know no more than that
         async with self._db.reading(as_of=as_of) as connection:
             found = await listing.read(connection, wish)
-        page = printed("listProducts", _ASK_AGAIN, found.page, places=found.skus)
+        page = printed("listProducts", _ASK_AGAIN, found.page, places=found.skus, turn=self._flow.turn)
         page.fill(await self._levels.of(page.skus))
         if not wish.in_stock:  # whether a product is in such a list changes with each sale
             self._keep_list(key, page, reading)
@@ -129,7 +130,8 @@ class Pages:
             flow.soon()  # whoever asks next need not wait
         turn = flow.turn
         if page.turn != turn and now - page.stock_at > STOCK_LIVES_S:
-            if not flow.holds(page.skus, page.stock_at):
+            moved = flow.moved(page.skus, page.turn)
+            if moved is None or (moved and not page.follow(moved, flow.pieces, flow.at)):
                 page.fill(await self._levels.of(page.skus))
             page.turn = turn
         return page

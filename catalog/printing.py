@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -27,7 +27,7 @@ class Page(Answer, kw_only=True):
     """For each number of pieces, in the order in which they stand in `body`, the SKUs whose pieces it is; `None`: first
     that of all `skus` together, then of each."""
     turn: int = -1
-    """The look at what moved (`catalog.flow`) by which it was still so."""
+    """The last look at what moved (`catalog.flow`) before its stock was read, or by which it was still so."""
 
     def weight(self) -> int:
         """Bytes of memory, about."""
@@ -35,17 +35,36 @@ class Page(Answer, kw_only=True):
 
     def fill(self, reading: Reading) -> None:
         """Put the stock of `reading` in, unless what stands there is younger."""
-        if reading.at <= self.stock_at:
-            return
-        self.stock_at = reading.at
-        held = reading.pieces
-        if self.places is None:
-            each = [held.get(sku, 0) for sku in self.skus]
-            numbers = [sum(each), *each]
-        else:
-            numbers = [sum(held.get(sku, 0) for sku in skus) for skus in self.places]
+        if reading.at > self.stock_at:
+            held = reading.pieces
+            self._put([sum(held.get(sku, 0) for sku in skus) for skus in self._all_places()], reading.at)
+
+    def follow(self, moved: Collection[int], pieces: Mapping[int, int], at: float) -> bool:
+        """Put in what there was at `at` of those that moved; the rest did not. False when `pieces` lacks one that counts."""
+        numbers: list[int | None] = []
+        for skus in self._all_places():
+            if not any(sku in moved for sku in skus):
+                numbers.append(None)
+            elif all(sku in pieces for sku in skus):
+                numbers.append(sum(pieces[sku] for sku in skus))
+            else:
+                return False
+        self._put(numbers, at)
+        return True
+
+    def _all_places(self) -> Sequence[Skus]:
+        return [self.skus, *((sku,) for sku in self.skus)] if self.places is None else self.places
+
+    def _put(self, numbers: Sequence[int | None], at: float) -> None:
+        """`None` leaves what stands there."""
+        self.stock_at = at
         turn = iter(numbers)
-        body = _PLACES.sub(lambda _: b'"stock":%d' % next(turn), self.body)
+
+        def number(place: "re.Match[bytes]") -> bytes:
+            pieces = next(turn)
+            return place[0] if pieces is None else b'"stock":%d' % pieces
+
+        body = _PLACES.sub(number, self.body)
         if body != self.body:
             self.body, self.etag = body, _tag(body)
 
@@ -58,6 +77,7 @@ def printed(
     skus: Skus = (),
     places: Sequence[Skus] | None = None,
     stock_at: float = float("-inf"),
+    turn: int = -1,
 ) -> Page:
     """`shown` is a msgspec value with a `stock` for each of `places`, in the order in which they are encoded."""
     body = msgspec.json.encode(shown)
@@ -73,6 +93,7 @@ def printed(
         skus=skus,
         stock_at=stock_at,
         places=places,
+        turn=turn,
     )
 
 

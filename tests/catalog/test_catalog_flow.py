@@ -1,6 +1,5 @@
 """What has moved is seen in whatever order it is committed; where the log's end cannot be trusted nothing is vouched for."""
 
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -28,7 +27,7 @@ async def flow(db: Database, sql: Any) -> Flow:
         await sql.execute(MOVE, 99)
     made = Flow(db)
     await made.look()
-    assert made.holds((1, 2), time.monotonic())
+    assert made.moved((1, 2), made.turn) == ()
     return made
 
 
@@ -40,38 +39,38 @@ async def other(clean: Cluster) -> AsyncIterator[Any]:
 
 
 async def test_what_moved_no_longer_holds_and_the_rest_does(flow: Flow, sql: Any) -> None:
-    read_at = time.monotonic()
+    turn = flow.turn
     await sql.execute(MOVE, 1)
     await flow.look()
-    assert not flow.holds((1, 2), read_at)
-    assert flow.holds((2, 3), read_at)
+    assert flow.moved((1, 2), turn) == {1}
+    assert not flow.moved((2, 3), turn)
 
 
 async def test_what_is_read_afterwards_holds_until_it_moves_again(flow: Flow, sql: Any) -> None:
     await sql.execute(MOVE, 1)
     await flow.look()
-    read_at = time.monotonic()
+    turn = flow.turn
     await flow.look()
-    assert flow.holds((1,), read_at), "a move counts once, however often it is read"
+    assert flow.moved((1,), turn) == set(), "a move counts once, however often it is read"
     await sql.execute(MOVE, 1)
     await flow.look()
-    assert not flow.holds((1,), read_at)
+    assert flow.moved((1,), turn) == {1}
 
 
 async def test_what_is_committed_late_under_a_lower_number_is_seen(flow: Flow, sql: Any, other: Any) -> None:
-    read_at = time.monotonic()
+    turn = flow.turn
     async with other.transaction():
         await other.execute(MOVE, 1)
         for _ in range(3):
             await sql.execute(MOVE, 2)
             await flow.look()
-        assert flow.holds((1,), read_at)
+        assert flow.moved((1,), turn) == ()
     await flow.look()
-    assert not flow.holds((1,), read_at)
-    read_at = time.monotonic()
+    assert flow.moved((1,), turn) == {1}
+    turn = flow.turn
     for _ in range(3):
         await flow.look()
-    assert flow.holds((1, 2), read_at)
+    assert flow.moved((1, 2), turn) == set()
 
 
 async def test_nothing_is_vouched_for_before_those_have_ended_who_had_begun(db: Database, sql: Any, other: Any) -> None:
@@ -80,31 +79,67 @@ async def test_nothing_is_vouched_for_before_those_have_ended_who_had_begun(db: 
         await other.execute(MOVE, 1)
         await sql.execute(MOVE, 2)
         await flow.look()
-        assert not flow.holds((1,), time.monotonic())
+        assert flow.moved((1,), flow.turn) is None
     await flow.look()
-    assert flow.holds((1,), time.monotonic())
+    assert flow.moved((1,), flow.turn) is not None
 
 
 async def test_a_log_that_was_emptied_is_begun_anew(flow: Flow, sql: Any) -> None:
-    read_at = time.monotonic()
+    turn = flow.turn
     await sql.execute("TRUNCATE stock_move RESTART IDENTITY")
     await sql.execute(MOVE, 1)
     await flow.look()
-    assert not flow.holds((1,), read_at)
+    assert flow.moved((1,), turn) is None
     await flow.look()
-    assert not flow.holds((1,), read_at)
-    assert flow.holds((1,), time.monotonic())
+    assert flow.moved((1,), turn) is None
+    assert flow.moved((1,), flow.turn) is not None
 
 
 async def test_more_moves_than_are_read_at_once_break_it(flow: Flow, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    read_at = time.monotonic()
+    turn = flow.turn
     monkeypatch.setattr(flows, "_MOST", 5)
     for sku in range(1, 10):
         await sql.execute(MOVE, sku)
     await flow.look()
-    assert not flow.holds((77,), read_at)
+    assert flow.moved((77,), turn) is None
+    assert flow.pieces == {}
     await flow.look()
-    assert flow.holds((77,), time.monotonic())
+    assert flow.moved((77,), flow.turn) is not None
+
+
+async def _sold(sql: Any, *skus: int) -> None:
+    """One piece each, and its entry in the log."""
+    for sku in skus:
+        await sql.execute("UPDATE stock SET available = available - 1 WHERE sku_id = $1", sku)
+        await sql.execute(MOVE, sku)
+
+
+@pytest.fixture
+async def skus(stocked: Any) -> list[int]:
+    """Three of one product and one of another, five pieces of each."""
+    return [*await stocked(5, 5, 5), *await stocked(5)]
+
+
+async def test_what_moved_is_read_with_what_is_sold_beside_it(skus: list[int], flow: Flow, sql: Any) -> None:
+    await _sold(sql, skus[0])
+    await flow.look()
+    assert flow.pieces == {skus[0]: 4, skus[1]: 5, skus[2]: 5}
+    await _sold(sql, skus[1], skus[3])
+    await flow.look()
+    assert flow.pieces == {skus[0]: 4, skus[1]: 4, skus[2]: 5, skus[3]: 4}
+
+
+async def test_of_too_many_that_moved_nothing_older_is_kept(
+    skus: list[int], flow: Flow, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _sold(sql, skus[0])
+    await flow.look()
+    monkeypatch.setattr(flows, "_FEW", 1)
+    turn = flow.turn
+    await _sold(sql, skus[0], skus[3])
+    await flow.look()
+    assert flow.moved(skus, turn) == {skus[0], skus[3]}
+    assert flow.pieces == {skus[1]: 5, skus[2]: 5}
 
 
 async def test_without_the_database_it_says_so_and_goes_on_afterwards(clean: Cluster) -> None:
@@ -113,5 +148,5 @@ async def test_without_the_database_it_says_so_and_goes_on_afterwards(clean: Clu
     with pytest.raises(Problem):
         await flow.look()
     assert not flow.expected
-    assert not flow.holds((1,), time.monotonic())
+    assert flow.moved((1,), flow.turn) is None
     await away.close()

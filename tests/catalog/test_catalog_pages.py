@@ -201,3 +201,39 @@ async def test_a_title_that_looks_like_a_place_is_none() -> None:
     assert page.etag != tag
     page.fill(Reading(1.5, {1: 9}))  # an older look comes late
     assert page.body.count(b'"stock":7') == 2
+
+
+async def test_a_number_whose_skus_did_not_move_is_left_as_it_stands() -> None:
+    shown = [{"stock": 12}, {"stock": 7}]
+    page = printed("listProducts", b"no-cache", shown, places=[(1, 2), (3,)], stock_at=0.0)
+    assert page.follow({2}, {1: 5, 2: 6, 3: 99}, 1.0)
+    assert (page.body, page.stock_at) == (b'[{"stock":11},{"stock":7}]', 1.0)
+    before = page.etag
+    assert not page.follow({2, 3}, {1: 5, 3: 6}, 2.0), "of 2 nothing is known"
+    assert (page.etag, page.stock_at) == (before, 1.0)
+
+
+async def test_what_sells_is_shown_without_the_stock_being_asked_for_each_page(
+    hearing: Remembering, shelf: Put, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = await shelf("明前龙井", pieces=50)
+
+    async def vouched_for() -> bool:
+        await hearing.seen(product)
+        return hearing.pages._flow.moved((1,), hearing.pages._flow.turn) is not None
+
+    await sql.execute(MOVE, 49)
+    await hearing.until(vouched_for, 3)
+    await asyncio.sleep(1.0)
+    await hearing.seen(product)  # read anew once more: they were read before anybody could vouch for them
+
+    async def never(_: object) -> Reading:
+        raise AssertionError
+
+    monkeypatch.setattr(hearing.pages._levels, "of", never)
+    for pieces in (48, 47):
+        await sql.execute(MOVE, pieces)
+        await asyncio.sleep(1.0)
+        assert (await hearing.seen(product))[1] == pieces
+        listed = (await hearing.http.get("/api/v1/products")).json()["items"]
+        assert [item["stock"] for item in listed] == [pieces]
