@@ -116,7 +116,9 @@ class Stage:
         async def busy(connection: Any) -> int:
             return int(
                 await connection.fetchval(
-                    "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND state <> 'idle'", database
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE datname = $1 AND state <> 'idle' AND backend_type = 'client backend'",  # no autovacuum
+                    database,
                 )
             )
 

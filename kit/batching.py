@@ -17,7 +17,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 _QUEUE = 4096
 """So many may wait; whoever comes then is told to come again."""
-_REST_S = 0.06
+_REST_S = 0.08
 _CALM_S = 1.0
 """Somebody who wanted something else came so recently: more may come."""
 

@@ -71,9 +71,14 @@ def mixed(ground: Ground) -> list[Row]:
     with begun(ground) as day:
         day.run(seconds=_WARM_S)
         day.rate = day.run(seconds=_WARM_S).rate  # of a shop that is awake: so many notices are made as it can take
-        by_turns([(row, lambda: day.run(seconds=ground.seconds))], None, ground.runs)
-        day.rate = row.median("rate")
-        by_turns([(half, lambda: day.run(seconds=ground.seconds, rate=day.rate / 2))], None, ground.runs)
+
+        def full() -> Run:
+            run = day.run(seconds=ground.seconds)
+            day.rate = run.rate
+            return run
+
+        # By turns, as everywhere: half of what this machine could do a moment ago.
+        by_turns([(row, full), (half, lambda: day.run(seconds=ground.seconds, rate=day.rate / 2))], None, ground.runs)
     for one in (row, half):
         one.facts |= {name: one.runs[-1].more[name] for name in ("placed", "prepays", "notified")}
     half.passed = half.passed is not False and half.median("p99_ms") <= _P99_MS
