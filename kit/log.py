@@ -66,13 +66,14 @@ def _clean(value: Any) -> Any:
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The structlog processor that masks secrets and personal values, last before rendering."""
+    """The structlog processor that masks secrets and personal values, before what is our own is added."""
     for key, value in event.items():  # values are replaced, no key comes or goes
+        kind = type(value)
         if value is not None and _is_secret(key):
             event[key] = "(cut)"
-        elif isinstance(value, str):
+        elif kind is str:
             event[key] = _clean_word(value) if key in _WORDS else _clean_text(value)
-        elif not isinstance(value, int | float):
+        elif kind is not int and kind is not float:
             event[key] = _clean(value)
     return event
 
@@ -97,10 +98,10 @@ def configure(*, level: str = "info", readable: bool = False) -> None:
     """Set up structlog and lead the standard library's loggers through the same redaction. Call once per process."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        _stamp,
         structlog.processors.format_exc_info,
         redact,
+        structlog.processors.add_log_level,  # these two are ours, and have nothing to hide
+        _stamp,
     ]
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())

@@ -31,6 +31,11 @@ class Day:
     wechat: Server
     rate: float = 0.0
 
+    def wake(self) -> None:
+        """Learn the rate of a shop that is awake: so many notices are made as it can take."""
+        self.run(seconds=_WARM_S)
+        self.rate = self.run(seconds=_WARM_S).rate
+
     def run(self, *, seconds: float, rate: float | None = None) -> Run:
         """A run at full speed, or at `rate` requests per second. What it needs is made before."""
         wanted = int((rate or self.rate) * seconds * _NOTICES_SHARE) or _FIRST_NOTICES
@@ -69,8 +74,7 @@ def mixed(ground: Ground) -> list[Row]:
     row = Row(key="W9", what="mixed day, full speed", target="(report)")
     half = Row(key="W9/half", what="mixed day, half speed", target=f"p99 ≤ {_P99_MS:.0f} ms")
     with begun(ground) as day:
-        day.run(seconds=_WARM_S)
-        day.rate = day.run(seconds=_WARM_S).rate  # of a shop that is awake: so many notices are made as it can take
+        day.wake()
 
         def full() -> Run:
             run = day.run(seconds=ground.seconds)

@@ -44,7 +44,7 @@ def start(ground: Ground) -> list[Row]:
 def _soak(ground: Ground, row: Row) -> None:
     """From a point where everything that fills has filled (pools, plans, memories) to the end, worker by worker."""
     with day.begun(ground) as one:
-        one.rate = one.run(seconds=2).rate
+        one.wake()
         one.run(seconds=_WARM_S)  # at full speed: this is what fills them
         every_product, every_member = ground.feed.details(ground.size.products), _members_orders(ground)
         for paths in (every_product, every_member):

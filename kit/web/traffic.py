@@ -44,7 +44,10 @@ class Traffic:
                 status = message["status"]
                 headers: list[Any] = list(message["headers"])
                 headers += [(b"x-request-id", raw_id), (b"x-content-type-options", b"nosniff")]
-                if not any(name == b"cache-control" for name, _ in headers):
+                for name, _ in headers:
+                    if name == b"cache-control":
+                        break
+                else:
                     headers.append((b"cache-control", b"no-store"))
                 message["headers"] = headers
             await send(message)
