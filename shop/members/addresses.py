@@ -66,7 +66,7 @@ async def find_default(session: AsyncSession, member_id: int) -> Address | None:
 
 
 async def add(session: AsyncSession, member_id: int, place: Place, now: datetime) -> Address:
-    """The first one becomes the default. Raises `TooManyAddresses` (422)."""
+    """The first one becomes the default. Raises `TooManyAddresses` (422), `SignInNeeded` (401)."""
     await people.lock(session, member_id)
     counted = select(func.count()).select_from(Address).where(Address.member_id == member_id)
     present = (await session.execute(counted)).scalar_one()
@@ -82,7 +82,7 @@ async def add(session: AsyncSession, member_id: int, place: Place, now: datetime
 
 
 async def change(session: AsyncSession, member_id: int, address_id: int, place: Place) -> Address:
-    """Replace all of it. Raises `AddressNotFound` (404)."""
+    """Replace all of it. Raises `AddressNotFound` (404), `SignInNeeded` (401)."""
     await people.lock(session, member_id)
     address = await get(session, member_id, address_id)
     with session.no_autoflush:

@@ -103,8 +103,13 @@ async def get(session: AsyncSession, member_id: int) -> Member:
 
 
 async def lock(session: AsyncSession, member_id: int) -> None:
-    """Let this member's own writes (addresses, cart) come one after the other; what only refers to the member goes on."""
-    await session.execute(select(Member.id).where(Member.id == member_id).with_for_update(key_share=True))
+    """Let this member's own writes (addresses, cart) come one after the other; what only refers to the member goes on.
+
+    Raises `SignInNeeded` (401): they were erased while this waited, and nothing of theirs is to be kept any more.
+    """
+    statement = select(Member.status).where(Member.id == member_id).with_for_update(key_share=True)
+    if await session.scalar(statement) == MemberStatus.ERASED:
+        raise SignInNeeded
 
 
 async def describe(session: AsyncSession, member_id: int, *, nickname: str | None, avatar_url: str | None) -> Member:

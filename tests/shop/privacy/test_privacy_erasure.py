@@ -116,6 +116,21 @@ async def test_what_came_in_behind_it_is_swept_later(shop: Shop) -> None:
     assert await shop.sql.fetchval("SELECT address ->> 'name' FROM orders WHERE no = $1", no) == ""
 
 
+async def test_an_address_that_waits_for_an_erasure_is_not_written(shop: Shop) -> None:
+    buyer = await shop.buyer("alice")
+    member, place = await _id(buyer), (await buyer.get("/addresses")).json()["items"][0]
+    wish = {name: value for name, value in place.items() if name != "id"}
+    async with shop.db.begin() as session:
+        await erasure.erase(session, member, by="member", at=shop.world.clock.now())
+        writing = asyncio.create_task(buyer.post("/addresses", wish), context=Context())
+        async with asyncio.timeout(5):
+            while not await shop.sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+    answer = await writing
+    assert (answer.status_code, answer.json()["code"]) == (401, "sign_in_needed")
+    assert await shop.sql.fetchval("SELECT count(*) FROM address WHERE member_id = $1", member) == 0
+
+
 async def test_a_living_member_is_not_swept(shop: Shop) -> None:
     buyer = await shop.buyer("alice")
     await shop.worker.erase_again(str(await _id(buyer)))
