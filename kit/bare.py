@@ -36,6 +36,13 @@ class _Loan:
         self.era = era
         self.until = time.monotonic() + _LOAN_S
 
+    def is_usable(self) -> bool:
+        """Whether it is there, and nothing is left open on it."""
+        try:
+            return not (self.connection.is_closed() or self.connection.is_in_transaction())
+        except asyncpg.InterfaceError:  # the server has closed it, and the pool has taken it back
+            return False
+
     async def end(self) -> None:
         """The pool decides whether it is used again."""
         with suppress(asyncpg.InternalClientError):  # somebody cancelled has hung up, and it is free already
@@ -89,7 +96,7 @@ class BarePool:
     async def _borrow(self) -> _Loan:
         while self._at_hand:
             loan = self._at_hand.pop()
-            if not loan.connection.is_closed():
+            if loan.is_usable():
                 return loan
             await loan.end()
         pool = self._pool or await self._open()
@@ -102,10 +109,9 @@ class BarePool:
 
     def _keep(self, loan: _Loan) -> bool:
         """Have it at hand for whoever comes next; False when it has to go back."""
-        connection = loan.connection
         if self._waiting or loan.pool is not self._pool or loan.era != self._era or loan.until < time.monotonic():
             return False
-        if connection.is_closed() or connection.is_in_transaction():
+        if not loan.is_usable():
             return False
         self._at_hand.append(loan)
         if self._clearing is None:
