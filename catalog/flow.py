@@ -12,6 +12,7 @@ for each other.
 
 import sys
 import time
+from collections import ChainMap
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
@@ -41,6 +42,8 @@ _LAST = Statement(
     FROM pg_current_snapshot() s
     """
 )
+_HELD: Final = 3_000
+"""SKUs of which is remembered what there is, twice: those read lately, and those before. Lists are asked for often."""
 _FAMILIES: Final = Statement(
     """
     SELECT s.id, coalesce(t.available, 0) AS pieces FROM sku moved JOIN sku s ON s.product_id = moved.product_id
@@ -68,7 +71,7 @@ class Flow:
         """The last look that saw a SKU move."""
         self._since = _NEVER
         """What was read before this look may have moved unseen."""
-        self.pieces: dict[int, int] = {}
+        self.pieces: ChainMap[int, int] = ChainMap({}, {})
         """What was there at `at` of some SKUs that moved, and of those that are sold with them."""
         self.at = float("-inf")
         """Up to when all is known (`time.monotonic`)."""
@@ -130,11 +133,14 @@ class Flow:
 
     def _learn_pieces(self, new: set[int], found: dict[int, int]) -> None:
         """What did not move is as it was; of what moved, only what was read after it had."""
-        pieces = self.pieces if len(self.pieces) <= _MOST else {}
+        lately, before = self.pieces.maps
         for sku in new:
-            pieces.pop(sku, None)
-        pieces |= found
-        self.pieces = pieces
+            lately.pop(sku, None)
+            before.pop(sku, None)
+        if len(lately) > _HELD:
+            lately, before = {}, lately
+        lately.update(found)
+        self.pieces = ChainMap(lately, before)
 
     def _rise(self, oldest: int) -> None:
         over = [move for move, ends in self._waiting if ends <= oldest]
@@ -145,5 +151,5 @@ class Flow:
 
     def _begin_anew(self) -> None:
         self._low = None
-        self._above, self._moved, self.pieces = set(), {}, {}
+        self._above, self._moved, self.pieces = set(), {}, ChainMap({}, {})
         self._since = _NEVER

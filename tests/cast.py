@@ -71,9 +71,15 @@ class Buyer:
 class Operator:
     """A member of the staff with a token."""
 
-    def __init__(self, shop: "Shop", token: str) -> None:
+    def __init__(self, shop: "Shop", token: str, password: str = "") -> None:
         self.shop = shop
         self.headers = {"authorization": f"Bearer {token}"}
+        self._password = password
+
+    async def begin_a_shift(self) -> None:
+        """Sign in once more: a session of the staff is over after twelve hours, and shops' clocks are turned forward."""
+        answer = await self.shop.http.post("/admin/v1/sign-in", json={"login": "admin", "password": self._password})
+        self.headers = {"authorization": f"Bearer {answer.json()['accessToken']}"}
 
     async def get(self, path: str, **params: Any) -> httpx.Response:
         return await self.shop.http.get(f"/admin/v1{path}", headers=self.headers, params=params)
@@ -163,8 +169,9 @@ class Shop:
         """The manager of a shop that had nobody yet."""
         async with self.db.begin() as session:
             password = await staff.ensure_operator(session, self.world.clock.now())
-        answer = await self.http.post("/admin/v1/sign-in", json={"login": "admin", "password": password})
-        return Operator(self, answer.json()["accessToken"])
+        made = Operator(self, "", password or "")
+        await made.begin_a_shift()
+        return made
 
     async def certified(self) -> None:
         """Wait until it has the platform certificates, which it downloads when it starts; then it asks for none."""

@@ -18,7 +18,7 @@ import httpx
 import structlog
 from wechatpayv3.async_.utils import build_authorization, load_private_key, rsa_sign
 
-from kit.http import outside_client
+from kit.http import outside_client, untie
 from payments.wechatpay import signature
 from payments.wechatpay.answers import Refused, Unknown, refusal
 from payments.wechatpay.keyring import BadCertificates, CannotOpen, Keyring
@@ -131,6 +131,7 @@ class Connection:
                 request = self._http.stream(method, self.url + path, content=raw.encode() or None, headers=headers)
                 async with request as response:
                     answer = await _bounded(response)
+            untie(response)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise Unknown(type(error).__name__) from error
         if not 200 <= response.status_code < 300:

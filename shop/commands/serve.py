@@ -11,6 +11,7 @@ from litestar import Litestar
 
 from kit import log
 from kit.parent import end_with_parent
+from kit.trimming import trim_regularly
 from kit.web import counting
 from kit.web.leaving import leave_slowly
 from shop import settings
@@ -38,6 +39,7 @@ def application() -> Litestar:
     gc.freeze()  # what is there now stays: no later collection looks at it again
     gc.set_threshold(_YOUNG, 10, 10)
     gc.enable()
+    trim_regularly()
     leave_slowly(app, found.drain_s)
     return app
 

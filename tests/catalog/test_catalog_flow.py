@@ -142,6 +142,20 @@ async def test_of_too_many_that_moved_nothing_older_is_kept(
     assert flow.pieces == {skus[1]: 5, skus[2]: 5}
 
 
+async def test_what_is_remembered_is_a_little_and_what_moved_last(
+    skus: list[int], stocked: Any, flow: Flow, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows, "_HELD", 0)
+    await _sold(sql, skus[0])
+    await flow.look()
+    await _sold(sql, skus[3])
+    await flow.look()
+    assert flow.pieces == {skus[0]: 4, skus[1]: 5, skus[2]: 5, skus[3]: 4}
+    (third,) = await stocked(5)
+    await flow.look()
+    assert flow.pieces == {skus[3]: 4, third: 5}
+
+
 async def test_without_the_database_it_says_so_and_goes_on_afterwards(clean: Cluster) -> None:
     away = Database("postgresql://nobody@127.0.0.1:9/none", pool_size=1, name="test")
     flow = Flow(away)

@@ -110,6 +110,8 @@ async def make(shop: Shop) -> Callable[[str], Awaitable[Pair]]:
         await pair.open(sku)
         if closer == "expiry":
             shop.world.skip(minutes=31)
+        if closer == "operator":
+            await operator.begin_a_shift()
         return pair
 
     return made
