@@ -73,11 +73,13 @@ class BarePool:
         try:
             yield loan.connection
         except BaseException as error:
-            if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
-                await self._look_for_the_primary(loan.pool)
-            elif isinstance(error, asyncpg.InternalClientError):  # the server has just said farewell, unasked
-                loan.connection.terminate()
-            await loan.end()
+            try:
+                if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                    await self._look_for_the_primary(loan.pool)
+                elif isinstance(error, asyncpg.InternalClientError):  # the server has just said farewell, unasked
+                    loan.connection.terminate()
+            finally:
+                await loan.end()
             raise
         if not self._keep(loan):
             await loan.end()

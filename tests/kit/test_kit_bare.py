@@ -81,3 +81,16 @@ async def test_when_one_takes_no_writes_all_are_opened_anew(pool: BarePool, *, i
             async with pool.take() as connection, connection.transaction(readonly=True):
                 await connection.execute("UPDATE stock SET available = available")
     assert (await _pids(pool)).isdisjoint(before)
+
+
+async def test_a_loan_ends_also_when_its_error_cannot_be_dealt_with(
+    pool: BarePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cut_off(_: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(pool, "_look_for_the_primary", cut_off)
+    with pytest.raises(asyncio.CancelledError):
+        async with pool.take() as connection, connection.transaction(readonly=True):
+            await connection.execute("UPDATE stock SET available = available")
+    await _pids(pool)
