@@ -13,27 +13,28 @@ from rich.table import Table
 from bench import chart
 from bench.measuring import Row
 
+_FIGURES = ("req/s", "p50 ms", "p99 ms", "app µs", "db µs", "app MiB", "limit/s", "ratio")
 _MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}
+
+
+def brief(rows: list[Row]) -> list[str]:
+    """Each of these in a line, as soon as it is known: what is cut off later loses only what came later."""
+    outcomes = {True: "reached", False: "MISSED", None: "reported"}
+    return [_brief(row, outcomes[row.passed]) for row in rows]
+
+
+def _brief(row: Row, outcome: str) -> str:
+    cells = _cells(row)
+    figures = [f"{name} {cell}" for name, cell in zip(_FIGURES, cells[2:-1], strict=True) if cell]
+    facts = [f"{name}: {value}" for name, value in row.facts.items()]
+    return f"  {row.key} {outcome} ({row.target or 'no mark'}): {'; '.join((*figures, *facts))}"
 
 
 def tell(console: Console, rows: list[Row], audit: dict[str, Any], facts: dict[str, Any]) -> None:
     """Print it all."""
     console.print(f"{machine(facts)}, shared_buffers {facts['settings']['shared_buffers']}", highlight=False)
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for name in (
-        "",
-        "workload",
-        "req/s",
-        "p50 ms",
-        "p99 ms",
-        "app µs",
-        "db µs",
-        "app MiB",
-        "limit/s",
-        "ratio",
-        "must",
-        "",
-    ):
+    for name in ("", "workload", *_FIGURES, "must", ""):
         table.add_column(name, justify="left" if name in ("", "workload", "must") else "right")
     for row in rows:
         table.add_row(*_cells(row), _MARKS[row.passed])

@@ -73,7 +73,9 @@ def _measure(options: argparse.Namespace, stage: Stage, progress: Progress) -> t
             progress.step(name)
             if stage.installed is not None:
                 stage.superuser(counting.begin)
-            rows += ALL[name](ground)
+            measured = ALL[name](ground)
+            progress.tell(name, reporting.brief(measured))
+            rows += measured
             if stage.installed is not None:
                 progress.tell(name, stage.superuser(counting.costliest))
     finally:

@@ -10,7 +10,7 @@ Locks: payment → (payee) order → the case.
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.clock import Clock
@@ -167,7 +167,7 @@ async def apply(
         if number not in gone:
             raise RefundBegun(out_refund_no=number)
     assert payment.received_fen is not None
-    if case.facts.get("currency") not in (None, payment.currency):
+    if await _in_another_currency(session, payment):
         raise NotApplicable(why="currency", received_fen=payment.received_fen)
     if await _paid_already(session, payment):
         raise NotApplicable(why="second_payment", received_fen=payment.received_fen)
@@ -185,6 +185,17 @@ async def apply(
         currency=payment.currency,
     )
     resolve(case, "applied", by=by, at=at)
+
+
+async def _in_another_currency(session: AsyncSession, payment: Payment) -> bool:
+    """Only the case of its arrival knows, resolved or not; the case at hand may be of a refund that was refused."""
+    said = func.coalesce(PaymentException.facts["currency"].astext, "CNY")
+    statement = select(PaymentException.id).where(
+        PaymentException.payment_id == payment.id,
+        PaymentException.kind == "amount_mismatch",
+        said != payment.currency,
+    )
+    return await session.scalar(statement) is not None
 
 
 async def _paid_already(session: AsyncSession, payment: Payment) -> bool:

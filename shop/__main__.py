@@ -6,8 +6,12 @@ import os
 import sys
 from importlib import import_module
 
-from kit import log
-from kit.parent import end_with_parent
+from kit.needless import leave_out
+
+leave_out("rich", "httpx._main")  # of structlog's tracebacks for terminals, and of httpx's command line
+
+from kit import log  # noqa: E402
+from kit.parent import end_with_parent  # noqa: E402
 
 COMMANDS = {
     "serve": "Serve HTTP until SIGTERM or SIGINT.",

@@ -8,6 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from kit import hosts
+from payments.reconciliation import wanting
+from payments.reconciliation.models import BillKind
+from payments.wechatpay.merchant import Merchant
 from shop.doctor.findings import Finding, ok, warning, wrong
 from shop.settings import LOOPBACK, PaySettings, Settings
 
@@ -30,6 +33,24 @@ def look(settings: Settings, environment: Mapping[str, str]) -> list[Finding]:
     for about, trouble, fine in groups:
         found += trouble or [ok(about, fine)]
     return found
+
+
+def bills(merchant: Merchant) -> Finding:
+    """How much of what WeChat settles is held against the books each day."""
+    kinds = wanting.kinds_of(merchant)
+    if not kinds:
+        return warning(
+            "bills",
+            "no bill of WeChat's is matched: no description of a statement's columns overseas is known",
+            "Compare WeChat's statements with `GET /admin/v1/ledger/balances` by hand.",
+        )
+    if BillKind.FUND_FLOW not in kinds:
+        return warning(
+            "bills",
+            "the trade bill is matched each day, the sub-merchant's account is not: a partner cannot read its fund flow",
+            "Have the sub-merchant compare its own fund flow, from its merchant platform.",
+        )
+    return ok("bills", "trade bill and fund flow are matched each day")
 
 
 def notify_url(settings: Settings) -> str:

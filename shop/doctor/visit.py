@@ -57,13 +57,14 @@ async def examine(
     settings: Settings, *, wait_s: float = 15.0, wall_clock: Callable[[], float] = time.time
 ) -> list[Finding]:
     """Look at everything. `wall_clock` is what signatures say; `wait_s` is how long an echo may take."""
-    found = setup.look(settings, os.environ)
+    merchant = merchant_of(settings)
+    found = [*setup.look(settings, os.environ), setup.bills(merchant)]
     wire = Wire(settings.pay, wall_clock=wall_clock)
     pay, url = settings.pay, setup.notify_url(settings)
     keyring = Keyring(pay.apiv3_key, public_key=pay.public_key, public_key_id=pay.public_key_id)
     connection: Any = None
     try:
-        asked = await keys.look(wire, pay, keyring, merchant_of(settings))
+        asked = await keys.look(wire, pay, keyring, merchant)
         found += asked
         found.append(await platform.look(settings.wechat))
         door = await notices.look(url)

@@ -203,6 +203,23 @@ async def test_money_whose_refund_wechat_never_had_may_still_pay(shop: Shop) -> 
     assert (await operator.post(f"/payment-exceptions/{case}/apply", key="apply-it-once")).text == done.text
 
 
+async def test_money_of_another_currency_pays_nothing_by_any_of_its_cases(shop: Shop) -> None:
+    """A hundred fen are not a hundred cents; only the first case says which they are, and the second is open."""
+    buyer, operator = await shop.buyer("alice"), await shop.operator()
+    await _policy(operator, wrongAmount="decide")
+    (sku,) = await shop.stocked(5)
+    no = await buyer.order({sku: 1})
+    out_trade_no = await buyer.prepay(no)
+    await shop.sql.execute("UPDATE payment SET currency = 'HKD' WHERE out_trade_no = $1", out_trade_no)
+    shop.world.pay(out_trade_no)
+    assert (await shop.notify()).status_code == 204
+    _number, case = await _refused_send_back(shop, operator, no)
+    refused = await operator.post(f"/payment-exceptions/{case}/apply")
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_applicable")
+    assert "currency" in refused.json()["detail"]
+    assert await buyer.state(no) == "unpaid"
+
+
 async def test_money_that_is_applied_leaves_no_sheet_open_to_pay_twice(shop: Shop) -> None:
     buyer, operator = await shop.buyer("alice"), await shop.operator()
     await _policy(operator, wrongAmount="decide")

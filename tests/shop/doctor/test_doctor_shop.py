@@ -259,14 +259,20 @@ async def test_an_older_merchant(right: Settings, tmp_path: Path, mode: str) -> 
         world.stop()
 
 
-@pytest.mark.parametrize("arguments", [("--partner",), ("--region", "global", "--currency", "HKD")])
-async def test_a_partner_and_a_merchant_abroad(right: Settings, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """The same questions under the names and paths of that kind of merchant."""
+@pytest.mark.parametrize(
+    ("arguments", "unmatched"),
+    [(("--partner",), "the sub-merchant's account is not"), (("--region", "global", "--currency", "HKD"), "no bill")],
+)
+async def test_a_partner_and_a_merchant_abroad(
+    right: Settings, tmp_path: Path, arguments: tuple[str, ...], unmatched: str
+) -> None:
+    """The same questions under the names and paths of that kind of merchant, and which of its bills nobody matches."""
     world = World(tmp_path / "sandbox", *arguments)
     try:
         given = {**world.env, "DATABASE_URL": right.database_url, "SHOP_DATA_DIR": str(tmp_path)}
         other = read({**given, "SHOP_PUBLIC_URL": right.public_url, "DATABASE_OWNER_URL": right.database_owner_url})
         found = await examined(other, wait_s=0.5)
         assert {"signing", "payments", "names", "key settings", "clock"} <= found.good(), found.findings
+        assert unmatched in found.warned()["bills"]
     finally:
         world.stop()
