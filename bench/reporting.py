@@ -19,7 +19,7 @@ _MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}
 
 def brief(rows: list[Row]) -> list[str]:
     """Each of these in a line, as soon as it is known: what is cut off later loses only what came later."""
-    outcomes = {True: "reached", False: "MISSED", None: "reported"}
+    outcomes = {True: "reached", False: "MISSED", None: "measured"}
     return [_brief(row, outcomes[row.passed]) for row in rows]
 
 
@@ -27,7 +27,7 @@ def _brief(row: Row, outcome: str) -> str:
     cells = _cells(row)
     figures = [f"{name} {cell}" for name, cell in zip(_FIGURES, cells[2:-1], strict=True) if cell]
     facts = [f"{name}: {value}" for name, value in row.facts.items()]
-    return f"  {row.key} {outcome} ({row.target or 'no mark'}): {'; '.join((*figures, *facts))}"
+    return f"  {row.key} {outcome}, {row.target}: {'; '.join((*figures, *facts))}"
 
 
 def tell(console: Console, rows: list[Row], audit: dict[str, Any], facts: dict[str, Any]) -> None:

@@ -16,7 +16,6 @@ from payments import attempts, combined, counter
 from payments.attempts import WeChatPayUnknown
 from payments.models import LIVE, Payment, PaymentState
 from payments.ports import Payee
-from payments.trades import Trade
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
 
 __all__ = ["WeChatPayUnknown", "ask", "close", "sweep"]
@@ -39,7 +38,7 @@ async def ask(db: Database, gateway: Gateway, payee: Payee, clock: Clock, out_tr
         return await combined.ask(db, gateway, payee, clock, payment.combine_no, out_trade_no)
     if payment is not None and payment.channel == counter.CHANNEL:
         return await counter.pursue(db, gateway, payee, clock, payment)
-    trade = await _query(gateway, out_trade_no)
+    trade = await attempts.query(gateway, out_trade_no)
     if trade is None:
         return "not_there"
     async with db.begin() as session:
@@ -70,20 +69,12 @@ async def _close_single(db: Database, gateway: Gateway, payee: Payee, clock: Clo
         await gateway.close(out_trade_no)
     except (Refused, Unknown) as answer:
         log.info("close", payment=out_trade_no, answer=str(answer))
-    trade = await _query(gateway, out_trade_no)
+    trade = await attempts.query(gateway, out_trade_no)
     async with db.begin() as session:
         if trade is None:
             await attempts.mark_closed(session, out_trade_no, clock.now())
         else:
             await attempts.take_over(session, payee, trade, clock.now())
-
-
-async def _query(gateway: Gateway, out_trade_no: str) -> Trade | None:
-    try:
-        return await gateway.query(out_trade_no)
-    except (Refused, Unknown) as error:
-        log.warning("query", payment=out_trade_no, answer=str(error))
-        raise WeChatPayUnknown from error
 
 
 async def sweep(session: AsyncSession, now: datetime, limit: int = 50) -> list[str]:

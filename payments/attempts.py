@@ -5,6 +5,7 @@ Locks: the payment first, as everywhere.
 
 from datetime import datetime
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +15,9 @@ from payments import settlement
 from payments.models import LIVE, Payment, PaymentState
 from payments.ports import Payee
 from payments.trades import Trade
+from payments.wechatpay.gateway import Gateway, Refused, Unknown
+
+log = structlog.get_logger()
 
 LOCKED_BY = Payment.out_trade_no.collate("C")
 """Parts of one combination are locked in the order of their numbers, everywhere: a notification knows no ids. As Python
@@ -31,6 +35,15 @@ async def look(db: Database, out_trade_no: str) -> Payment | None:
     async with db.begin() as session:
         statement = select(Payment).where(Payment.out_trade_no == out_trade_no)
         return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def query(gateway: Gateway, out_trade_no: str) -> Trade | None:
+    """What WeChat knows of it; `None`: nothing. Raises `WeChatPayUnknown` (503), also for a refusal to tell."""
+    try:
+        return await gateway.query(out_trade_no)
+    except (Refused, Unknown) as error:
+        log.warning("query", payment=out_trade_no, answer=str(error))
+        raise WeChatPayUnknown from error
 
 
 async def live(session: AsyncSession, payables: list[str]) -> list[Payment]:

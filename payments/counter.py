@@ -102,7 +102,7 @@ async def pursue(
     """
     if payment.state == PaymentState.RECEIVED:
         return payment.state
-    trade = await _query(gateway, payment.out_trade_no)
+    trade = await attempts.query(gateway, payment.out_trade_no)
     if payment.state == PaymentState.CLOSED:
         return await _after_all(db, payee, clock, payment, trade)
     if payment.reversing_at is None:
@@ -149,7 +149,7 @@ async def _reverse(db: Database, gateway: Gateway, payee: Payee, clock: Clock, p
     except Unknown as error:
         log.warning("reverse", payment=payment.out_trade_no, answer=str(error))
         raise WeChatPayUnknown from error
-    trade = await _query(gateway, payment.out_trade_no)
+    trade = await attempts.query(gateway, payment.out_trade_no)
     if trade is None or trade.dead or trade.trade_state == "REFUND":
         return await _reversed(db, clock, payment)
     if refused and trade.paid:
@@ -193,11 +193,3 @@ async def _kept(db: Database, payee: Payee, clock: Clock, trade: Trade, intended
         await session.flush()
         await cases.over(session, _STUCK, trade.out_trade_no, "kept", clock.now())
         return await attempts.take_over(session, payee, trade, clock.now())
-
-
-async def _query(gateway: Gateway, out_trade_no: str) -> Trade | None:
-    try:
-        return await gateway.query(out_trade_no)
-    except (Refused, Unknown) as error:
-        log.warning("query", payment=out_trade_no, answer=str(error))
-        raise WeChatPayUnknown from error

@@ -118,8 +118,6 @@ class Market:
         for _ in range(12):
             self.shop.world.skip(seconds=(morning - now).total_seconds() / 12)
             await self.work()
-        self.operator = await self._signed_in_again()
-
-    async def _signed_in_again(self) -> Operator:
-        await self.shop.sql.execute("UPDATE staff_session SET expires_at = expires_at + interval '2 days'")
-        return self.operator
+        for buyer in self.buyers:
+            await buyer.sign_in()
+        await self.operator.begin_a_shift()

@@ -180,9 +180,9 @@ def _next_second() -> datetime:
 @pytest.mark.trial("R23")
 def test_a_named_second_is_had_again(shop: Restorable, rounds: Rounds) -> None:
     late = shop.buyer(name("late"))
-    trade, keeper = Trade(shop, 4), shop.keeper
+    trade, keeper, worth = Trade(shop, 4), shop.keeper, rounds(20, 500)
     with crowd(4, trade.act, trade.over):
-        until("there is something to lose", lambda: len(trade.placed) >= rounds(20, 500))
+        until("there is something to lose", lambda: len(trade.placed) >= worth, 30 + worth)
         keeper.does("nightly")
         _only_its_owner_may_read(Path(keeper.words["BACKUP"]))
         open_before = late.order(late.some_sku()["id"])["no"]

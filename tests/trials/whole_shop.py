@@ -67,9 +67,7 @@ class WholeShop(Machine):
         await self._let_in()
 
     async def _let_in(self) -> None:
-        answer = await self.shop.http.post("/api/v1/sign-in", json={"code": self.shop.world.code(self.buyer.name)})
-        assert answer.status_code == 200, answer.text
-        self.buyer.headers["authorization"] = f"Bearer {answer.json()['accessToken']}"
+        await self.buyer.sign_in()
         listed = (await self.buyer.get("/orders")).json()["items"]
         assert {order["no"] for order in listed} == set(self.orders)
 
