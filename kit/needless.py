@@ -1,4 +1,4 @@
-"""Packages that others import where they happen to be installed, and that nothing here uses.
+"""Packages that others import where they happen to be installed, and that a process of ours does not use.
 
 An environment for development has many; each costs the start of a process and the memory of a worker.
 """

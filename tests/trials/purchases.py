@@ -62,7 +62,7 @@ class Purchases:
                     raise thread.trouble
             return len(self.acknowledged) >= had + orders
 
-        until("orders are taken", look, 60 + orders)
+        until("orders are taken", look, max(60, orders))
 
     @staticmethod
     def _asks(request: httpx.Request) -> None:

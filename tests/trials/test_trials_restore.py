@@ -182,7 +182,7 @@ def test_a_named_second_is_had_again(shop: Restorable, rounds: Rounds) -> None:
     late = shop.buyer(name("late"))
     trade, keeper, worth = Trade(shop, 4), shop.keeper, rounds(20, 500)
     with crowd(4, trade.act, trade.over):
-        until("there is something to lose", lambda: len(trade.placed) >= worth, 30 + worth)
+        until("there is something to lose", lambda: len(trade.placed) >= worth, max(30, worth))
         keeper.does("nightly")
         _only_its_owner_may_read(Path(keeper.words["BACKUP"]))
         open_before = late.order(late.some_sku()["id"])["no"]
