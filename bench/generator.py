@@ -105,7 +105,7 @@ def read(found: Mapping[str, float]) -> Run:
         requests=int(found["requests"]),
         p50_ms=found["p50_us"] / 1000,
         p99_ms=found["p99_us"] / 1000,
-        errors=int(found["status_errors"] + found["socket_errors"] + found["timeouts"]),
+        errors=int(found["status_errors"] + found["socket_errors"] + found["timeouts"] + found.get("wrong", 0)),
         more=found,
     )
 

@@ -1,4 +1,4 @@
-"""The table in the terminal, `results.json` and `chart.svg`."""
+"""The table in the terminal, and its figures as a file."""
 
 import argparse
 import json
@@ -10,10 +10,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart
 from bench.measuring import Row
 
 _FIGURES = ("req/s", "p50 ms", "p99 ms", "app µs", "db µs", "app MiB", "limit/s", "ratio")
+_MANY = 10
 _MARKS = {True: "[green]✓[/]", False: "[red]✗[/]", None: ""}
 
 
@@ -62,15 +62,22 @@ def _cells(row: Row) -> list[str]:
         f"{row.median('p99_ms'):.1f}",
         *(f"{figure:.0f}" if figure else "" for figure in costs),
         f"{row.limit_rate:,.0f}" if row.limit_rate else "",
-        f"{row.ratio:.0%}" if row.ratio is not None else "",
+        _ratio(row.ratio),
         row.target,
     ]
 
 
+def _ratio(ratio: float | None) -> str:
+    """Of a limit in percent; of what it is many times as fast as, in times."""
+    if ratio is None:
+        return ""
+    return f"{ratio:.0%}" if ratio < _MANY else f"{ratio:.0f} ×"
+
+
 def write(
-    place: Path, rows: list[Row], audit: dict[str, Any], facts: dict[str, Any], options: argparse.Namespace
+    file: Path, rows: list[Row], audit: dict[str, Any], facts: dict[str, Any], options: argparse.Namespace
 ) -> None:
-    """Write `results.json`, every number of every run; and the chart of it."""
+    """Write every number of every run."""
     given = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
     given.pop("data", None)
     document = {
@@ -82,8 +89,7 @@ def write(
             for row in rows
         ],
     }
-    (place / "results.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (place / "chart.svg").write_text(chart.draw(rows, machine(facts)), encoding="utf-8")
+    file.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def machine(facts: dict[str, Any]) -> str:

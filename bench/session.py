@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import counting, filling, generator, keys, reporting
+from bench import chart, counting, filling, generator, keys, reporting
 from bench.feeding import Feed
 from bench.ground import Ground
 from bench.machine import describe
@@ -17,7 +17,7 @@ from bench.measuring import Row
 from bench.progress import Progress
 from bench.size import Size
 from bench.stage import Stage
-from bench.workloads import ALL
+from bench.workloads import ALL, ON_DEMAND
 from dev.trouble import Trouble
 
 _FILE_WIDTH = 140
@@ -40,13 +40,22 @@ def main(arguments: list[str]) -> int:
             facts = describe(stage)
         finally:
             stage.stop()
-    whole = not options.quick and not options.names and not options.changed
-    place = _HERE if whole else Path(tempfile.mkdtemp(prefix="bench-results-"))
     reporting.tell(console, rows, audit, facts)
-    reporting.write(place, rows, audit, facts, options)
-    console.print(f"Written: {place / 'results.json'}")
+    file = _results(options)
+    reporting.write(file, rows, audit, facts, options)
+    if not options.names:
+        (file.parent / "chart.svg").write_text(chart.draw(rows, reporting.machine(facts)), encoding="utf-8")
+    console.print(f"Written: {file}")
     right = all(found["code"] == 0 for found in audit.values())
     return 0 if right and all(row.passed is not False for row in rows) else 1
+
+
+def _results(options: argparse.Namespace) -> Path:
+    """Where the figures go: beside the bench when they are of all workloads, or of all peers, as README shows them."""
+    shown = not options.quick and not options.changed
+    if shown and options.names == list(ON_DEMAND):
+        return _HERE / "peers.json"
+    return (_HERE if shown and not options.names else Path(tempfile.mkdtemp(prefix="bench-results-"))) / "results.json"
 
 
 def _measure(options: argparse.Namespace, stage: Stage, progress: Progress) -> tuple[list[Row], dict[str, Any]]:
@@ -73,7 +82,7 @@ def _measure(options: argparse.Namespace, stage: Stage, progress: Progress) -> t
             progress.step(name)
             if stage.installed is not None:
                 stage.superuser(counting.begin)
-            measured = ALL[name](ground)
+            measured = (ALL | ON_DEMAND)[name](ground)
             progress.tell(name, reporting.brief(measured))
             rows += measured
             if stage.installed is not None:
@@ -98,7 +107,8 @@ def _audited(stage: Stage, database: str, progress: Progress) -> dict[str, Any]:
 
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="How fast the shop is, beside its limits.")
-    parser.add_argument("names", nargs="*", metavar="W", help=f"workloads; all when none is named: {', '.join(ALL)}")
+    of_all = f"all when none is named: {', '.join(ALL)}; only when named: {', '.join(ON_DEMAND)}"
+    parser.add_argument("names", nargs="*", metavar="W", help=f"workloads; {of_all}")
     parser.add_argument("--quick", action="store_true", help="small data, one run of 3 s: to see that it works")
     parser.add_argument("--runs", type=int, help="of each (3)")
     parser.add_argument("--seconds", type=int, help="of a run (5)")
@@ -110,7 +120,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         "--installed", type=Path, metavar="DIR", help="a PostgreSQL's bin folder: it is used, and counts statements"
     )
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.names if name not in ALL]
+    unknown = [name for name in options.names if name not in ALL | ON_DEMAND]
     if unknown:
         parser.error(f"no such workload: {', '.join(unknown)}")
     options.changed = any((options.runs, options.seconds, options.products, options.orders, options.installed))

@@ -29,6 +29,7 @@ _MOST_WORKERS = 2  # each has a PostgreSQL and a simulated WeChat
 _RUNNING: set[subprocess.Popen[bytes]] = set()
 T = TypeVar("T")
 _PATIENCE_S = 300
+_PATIENCE_FOR_EACH_S = 60  # without a defect, all the tests of a folder run in one go
 _PASSED = "all passed"
 _HEAD = """# Planted defects
 
@@ -130,7 +131,7 @@ class Trees:
         finally:
             self._free.put(tree)
 
-    def control(self, tests: Iterable[str], seed: int) -> Outcome:
+    def control(self, tests: Sequence[str], seed: int) -> Outcome:
         tree = self._taken()
         try:
             return run(tree, tests, seed)
@@ -209,13 +210,14 @@ def _control(trees: Trees, defects: Sequence[Defect], seed: int) -> bool:
     return not wrong
 
 
-def run(tree: Path, tests: Iterable[str], seed: int) -> Outcome:
+def run(tree: Path, tests: Sequence[str], seed: int) -> Outcome:
     """Run these tests in that tree."""
     report = tree / "outcome.xml"
     report.unlink(missing_ok=True)
     argv = [sys.executable, "-m", "pytest", *tests, "--seed", str(seed), f"--hypothesis-seed={seed}"]
     argv += ["--tb=short", "--junitxml", str(report), "-o", "junit_family=xunit1"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    patience_s = _PATIENCE_S + _PATIENCE_FOR_EACH_S * len(tests)
     began = time.monotonic()
     told = tree / "said.txt"  # no pipe: whoever outlives the run would keep it open
     with (
@@ -224,10 +226,10 @@ def run(tree: Path, tests: Iterable[str], seed: int) -> Outcome:
     ):
         _RUNNING.add(process)
         try:
-            process.wait(timeout=_PATIENCE_S)
+            process.wait(timeout=patience_s)
         except subprocess.TimeoutExpired:
             process.terminate()
-            return Outcome((), f"no answer in {_PATIENCE_S} s", time.monotonic() - began)
+            return Outcome((), f"no answer in {patience_s} s", time.monotonic() - began)
         finally:
             _RUNNING.discard(process)
     took_s = time.monotonic() - began

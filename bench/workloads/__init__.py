@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bench.ground import Ground
 from bench.measuring import Row
-from bench.workloads import day, flash, growth, lasting, notices, orders, pages
+from bench.workloads import day, flash, growth, lasting, notices, orders, pages, peers
 
 Workload = Callable[[Ground], list[Row]]
 
@@ -21,3 +21,5 @@ ALL: dict[str, Workload] = {
     "W10": growth.slower,
     "W11": lasting.start,
 }
+ON_DEMAND: dict[str, Workload] = {"peers": peers.beside}
+"""Only when named: it needs Node.js, and a quarter of an hour to fill the other shop."""

@@ -55,12 +55,12 @@ def _pages(small: Ground, large: Ground) -> list[Row]:
     details = small.feed.details(small.size.products)
     large.feed.details(large.size.products)
 
-    def page(paths: str, **variables: str) -> Callable[[Ground], Run]:
-        return lambda one: one.load("get.lua", connections=pages.CONNECTIONS, BENCH_PATHS=paths, **variables)
+    def page(paths: str, skew: str = "") -> Callable[[Ground], Run]:
+        return lambda one: one.load("get.lua", connections=pages.CONNECTIONS, BENCH_PATHS=paths, BENCH_SKEW=skew)
 
     return [
         _compare("W1", "product list", small, large, page(lists)),
-        _compare("W2", "product detail, by Zipf", small, large, page(details, BENCH_SKEW="1")),
+        _compare("W2", "product detail, by Zipf", small, large, page(details, pages.ZIPF)),
     ]
 
 

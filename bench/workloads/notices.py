@@ -35,12 +35,12 @@ def pay(ground: Ground) -> list[Row]:
     verify_s = ground.stage.merchant.verify_s()
     seconds = min(ground.seconds, 5)
     statements = int(_settle(ground, _FIRST_TRY) * seconds)
-    notices = int(_notify(ground, _FIRST_TRY).rate * seconds)
+    notices = int(notify(ground, _FIRST_TRY).rate * seconds)
 
     def limit() -> float:
         return 1 / (1 / _settle(ground, statements) + verify_s / WORKERS)
 
-    by_turns([(row, lambda: _notify(ground, notices))], limit, ground.runs)
+    by_turns([(row, lambda: notify(ground, notices))], limit, ground.runs)
     row.facts |= {"rsa_verify_us": round(verify_s * 1e6, 1), "notices_a_run": notices}
     return [row]
 
@@ -59,11 +59,11 @@ def _settle(ground: Ground, count: int) -> float:
     return ground.statements("settle.sql", each=each, clients=_CLIENTS, first=first)
 
 
-def _notify(ground: Ground, count: int) -> Run:
-    """Hand over `count` notices of as many open payments made for it."""
+def notify(ground: Ground, count: int, connections: int = CONNECTIONS) -> Run:
+    """Hand over `count` notices of as many open payments made for it. Raises Trouble when one is not taken."""
     write(ground, count, ground.stage.merchant)
     ground.stage.checkpoint()
-    run = ground.once("notify.lua", connections=CONNECTIONS, BENCH_KEY_ID=ground.stage.merchant.key_id)
+    run = ground.once("notify.lua", connections=connections, BENCH_KEY_ID=ground.stage.merchant.key_id)
     if run.more["s204"] != count:
         raise Trouble(f"Of {count} notices {run.more['s204']:.0f} were answered 204; see the shop's log.")
     return run

@@ -6,6 +6,8 @@ from bench.measuring import Row, by_turns
 CONNECTIONS = 64
 SEARCH_CONNECTIONS = 16
 SEARCH_P99_MS = 30.0
+ZIPF = "1"
+"""BENCH_SKEW of `get.lua`: asked for as buyers do."""
 
 
 def lists(ground: Ground) -> list[Row]:
@@ -31,14 +33,14 @@ def details(ground: Ground) -> list[Row]:
     )
     alike = Row(key="W2/alike", what="the same, every product alike", target="report", limit="bare endpoint")
     paths = ground.feed.details(ground.size.products)
-    return _against_bare(ground, row, paths, BENCH_SKEW="1") + _against_bare(ground, alike, paths)
+    return _against_bare(ground, row, paths, skew=ZIPF) + _against_bare(ground, alike, paths)
 
 
-def _against_bare(ground: Ground, row: Row, paths: str, **variables: str) -> list[Row]:
+def _against_bare(ground: Ground, row: Row, paths: str, skew: str = "") -> list[Row]:
     one = (ground.feed.folder / paths).read_text(encoding="utf-8").splitlines()[0]
     with ground.bare(one) as bare:
-        ground.load("get.lua", connections=CONNECTIONS, seconds=1, BENCH_PATHS=paths, **variables)
-        load = lambda: ground.load("get.lua", connections=CONNECTIONS, BENCH_PATHS=paths, **variables)  # noqa: E731 - said once
+        ground.load("get.lua", connections=CONNECTIONS, seconds=1, BENCH_PATHS=paths, BENCH_SKEW=skew)
+        load = lambda: ground.load("get.lua", connections=CONNECTIONS, BENCH_PATHS=paths, BENCH_SKEW=skew)  # noqa: E731 - said once
         by_turns([(row, load)], lambda: ground.bare_rate(bare), ground.runs)
     row.facts["answer_bytes"] = len(ground.fetch(one))
     return [row]
