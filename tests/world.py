@@ -17,6 +17,8 @@ from kit.clock import FollowedClock
 from shop.settings import Settings, read
 
 ROOT = Path(__file__).parent.parent
+_ALL = 100_000
+"""The most that the levers list."""
 
 
 class World:
@@ -85,6 +87,20 @@ class World:
     def pay(self, out_trade_no: str, **how: Any) -> Any:
         """The buyer pays on the phone."""
         return self.tell(f"payments/{out_trade_no}/pay", **how)
+
+    def payments(self) -> list[dict[str, Any]]:
+        """All there are, the latest first."""
+        return self._all("payments")
+
+    def refunds(self) -> list[dict[str, Any]]:
+        """All there are, the latest first."""
+        return self._all("refunds")
+
+    def _all(self, lever: str) -> list[dict[str, Any]]:
+        answer = self.http.get(f"/_sandbox/{lever}", params={"limit": _ALL})
+        items: list[dict[str, Any]] = answer.json()["items"]
+        assert len(items) < _ALL
+        return items
 
     def faults(self, **fault: Any) -> None:
         self.tell("faults", **fault)

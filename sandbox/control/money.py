@@ -18,6 +18,8 @@ from sandbox.pay.refusals import Refusal
 from sandbox.world import World
 
 PAGE = 200
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=100_000)]
+"""How many of the latest to list."""
 
 
 class Payer(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,8 +60,10 @@ def handlers(world: World) -> list[ControllerRouterHandler]:
 
 def _payments(world: World) -> list[ControllerRouterHandler]:
     @get("/_sandbox/payments", summary="Orders, the latest first; ?state=NOTPAY waits to be paid")
-    async def payments(only: Annotated[str | None, QueryParameter(name="state")] = None) -> dict[str, Any]:
-        return {"items": list_payments(world, only)}
+    async def payments(
+        only: Annotated[str | None, QueryParameter(name="state")] = None, limit: Limit = PAGE
+    ) -> dict[str, Any]:
+        return {"items": list_payments(world, only, limit)}
 
     @post("/_sandbox/payments/{out_trade_no:str}/pay", status_code=200, summary="The buyer pays")
     async def pay(request: Request[Any, Any, Any], out_trade_no: FromPath[str]) -> dict[str, Any]:
@@ -92,8 +96,8 @@ def _payments(world: World) -> list[ControllerRouterHandler]:
 
 def _refunds(world: World) -> list[ControllerRouterHandler]:
     @get("/_sandbox/refunds", summary="Refunds, the latest first")
-    async def every_refund() -> dict[str, Any]:
-        return {"items": list_refunds(world)}
+    async def latest_refunds(limit: Limit = PAGE) -> dict[str, Any]:
+        return {"items": list_refunds(world, limit)}
 
     @post("/_sandbox/refunds", status_code=201, summary="A refund made by hand in the merchant's portal")
     async def refund_by_hand(data: JSONBody[ByHand]) -> dict[str, Any]:
@@ -116,7 +120,7 @@ def _refunds(world: World) -> list[ControllerRouterHandler]:
     async def all_totals() -> dict[str, int]:
         return totals(world)
 
-    return [every_refund, refund_by_hand, decide, all_totals]
+    return [latest_refunds, refund_by_hand, decide, all_totals]
 
 
 def list_payments(world: World, state: str | None, limit: int = PAGE) -> list[dict[str, Any]]:

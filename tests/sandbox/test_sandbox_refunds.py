@@ -46,6 +46,16 @@ def test_a_refund_is_processing_first_and_done_a_second_later(box) -> None:
     assert done["success_time"].endswith("+08:00")
 
 
+def test_the_latest_are_listed_and_more_of_them_when_asked_for(box) -> None:
+    order = box.paid()
+    numbers = [box.refund(order, 10).json()["out_refund_no"] for _ in range(3)]
+    listed = [item["out_refund_no"] for item in box.http.get("/_sandbox/refunds?limit=2").json()["items"]]
+    assert listed == numbers[:0:-1]
+    assert len(box.http.get("/_sandbox/refunds").json()["items"]) >= 3
+    assert [item["out_trade_no"] for item in box.http.get("/_sandbox/payments?limit=1").json()["items"]] == [order]
+    assert box.http.get("/_sandbox/payments?limit=0").status_code == 400
+
+
 def test_a_jump_of_the_clock_settles(box) -> None:
     box.lever("settings", {"refund_delay_s": 3600})
     accepted = box.refund(box.paid(), 1).json()

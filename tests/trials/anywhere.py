@@ -75,13 +75,13 @@ class Deaths:
         """Every order of this test, by WeChat's word and by ours."""
         shop = self.shop
         rows = await shop.sql.fetch("SELECT out_trade_no, state, coalesce(received_fen, 0) AS fen FROM payment")
-        theirs = {item["out_trade_no"]: item for item in shop.world.http.get("/_sandbox/payments").json()["items"]}
+        theirs = {item["out_trade_no"]: item for item in shop.world.payments()}
         for row in rows:
             said = theirs.get(row["out_trade_no"])
             if said is not None:
                 paid = said["amount"] if said["paid_at"] else 0
                 assert paid == row["fen"], (row["out_trade_no"], paid, row["fen"])
-        refunds_there = {item["out_refund_no"] for item in shop.world.http.get("/_sandbox/refunds").json()["items"]}
+        refunds_there = {item["out_refund_no"] for item in shop.world.refunds()}
         ours = {row["out_refund_no"] for row in await shop.sql.fetch("SELECT out_refund_no FROM refund")}
         assert ours <= refunds_there, "a promised refund never reached WeChat"
 

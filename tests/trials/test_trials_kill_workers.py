@@ -2,7 +2,6 @@
 
 import random
 import time
-from typing import Any
 
 import pytest
 from battle import Battle
@@ -55,8 +54,7 @@ def _each_once(battle: Battle, nos: list[str]) -> None:
     query = "SELECT out_refund_no, out_trade_no FROM refund JOIN payment ON payment.id = payment_id WHERE refund.payable = ANY($1)"
     ours = {row["out_refund_no"]: row["out_trade_no"] for row in battle.fetch(query, nos)}
     assert len(ours) == len(nos)
-    theirs: list[dict[str, Any]] = battle.world.http.get("/_sandbox/refunds").json()["items"]
-    made = [refund for refund in theirs if refund["out_trade_no"] in set(ours.values())]
+    made = [refund for refund in battle.world.refunds() if refund["out_trade_no"] in set(ours.values())]
     assert sorted(refund["out_refund_no"] for refund in made) == sorted(ours)
     assert battle.fetch(_NET, nos) == []
     states = dict(battle.fetch("SELECT no, state FROM orders WHERE no = ANY($1)", nos))

@@ -103,10 +103,7 @@ def _come_to_rest(battle: Battle, nos: list[str]) -> None:
 
 def _both_sides_agree(battle: Battle, paid: list[dict[str, Any]]) -> None:
     numbers = {battle.attempt(order["no"]): order for order in paid}
-    theirs = [
-        refund for refund in battle.world.http.get("/_sandbox/refunds").json()["items"]
-        if refund["out_trade_no"] in numbers
-    ]  # fmt: skip
+    theirs = [refund for refund in battle.world.refunds() if refund["out_trade_no"] in numbers]
     ours = battle.fetch(
         "SELECT out_refund_no, amount_fen FROM refund WHERE payable = ANY($1)", [order["no"] for order in paid]
     )

@@ -225,5 +225,4 @@ async def _ending(shop: Shop, pair: Pair) -> tuple[Any, ...]:
 
 
 def _refunds_at_wechat(shop: Shop, pair: Pair) -> list[dict[str, Any]]:
-    items = shop.world.http.get("/_sandbox/refunds").json()["items"]
-    return [item for item in items if item["out_trade_no"] == pair.number]
+    return [item for item in shop.world.refunds() if item["out_trade_no"] == pair.number]
