@@ -243,7 +243,13 @@ def _failed(report: Path) -> Iterable[str]:
     for case in ET.parse(report).iter("testcase"):  # noqa: S314  (pytest has just written it)
         after = [error for error in case.findall("error") if error.get("message", "").startswith("failed on teardown")]
         if case.findall("failure") or after:
-            yield f"{case.get('file')}::{str(case.get('name')).partition('[')[0]}"
+            yield _name(str(case.get("file")), str(case.get("classname")), str(case.get("name")))
+
+
+def _name(file: str, classes: str, test: str) -> str:
+    """As pytest calls a test, without its parameters; `classes` is the module with those around the test."""
+    within = classes.removeprefix(file.removesuffix(".py").replace("/", ".")).strip(".")
+    return "::".join(filter(None, (file, *within.split("."), test.partition("[")[0])))
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:

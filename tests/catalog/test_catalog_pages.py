@@ -39,6 +39,15 @@ class Remembering:
         self.http = http
         self.news = news
         self.pages = pages
+        self._heard = asyncio.Event()
+        news.on("test", lambda _: self._heard.set())
+
+    async def hears(self, sql: Any) -> None:
+        """Return when all that was told so far has been heard: what is remembered from now on, only new news takes away."""
+        self._heard.clear()
+        await sql.execute("SELECT pg_notify('test', '')")
+        async with asyncio.timeout(5):
+            await self._heard.wait()
 
     async def seen(self, product: int) -> tuple[int | None, int]:
         """Price and stock, by the product's page; no price while the list says another: one hears of it first."""
@@ -62,9 +71,10 @@ async def _remembering(db: Database, news: News) -> AsyncIterator[Remembering]:
         logging_config=None,
     )
     app.asgi_handler = Shelf(app.asgi_handler, pages.finds)
-    listening = asyncio.create_task(news.listen())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://shop") as http:
-        yield Remembering(http, news, pages)
+        made = Remembering(http, news, pages)
+        listening = asyncio.create_task(news.listen())
+        yield made
     listening.cancel()
 
 
@@ -86,6 +96,7 @@ async def deaf(db: Database) -> AsyncIterator[Remembering]:
 
 async def test_a_changed_price_is_seen_at_once(hearing: Remembering, shelf: Put, sql: Any) -> None:
     product = await shelf("明前龙井", price=9900)
+    await hearing.hears(sql)
     assert (await hearing.seen(product))[0] == 9900
     await sql.execute("UPDATE product SET min_price_fen = 8800, max_price_fen = 9900 WHERE id = $1", product)
 
@@ -121,6 +132,7 @@ async def test_stock_is_never_older_than_a_second(hearing: Remembering, shelf: P
 
 async def test_what_goes_off_sale_is_gone(hearing: Remembering, shelf: Put, sql: Any) -> None:
     product = await shelf("明前龙井")
+    await hearing.hears(sql)
     path = f"/api/v1/products/{product}"
     assert (await hearing.http.get(path)).status_code == 200
     await sql.execute("UPDATE product SET status = 'off_sale' WHERE id = $1", product)
@@ -136,6 +148,7 @@ async def test_a_sku_that_is_switched_off_is_neither_shown_nor_counted(
     hearing: Remembering, shelf: Put, sql: Any
 ) -> None:
     product = await shelf("明前龙井", pieces=5)
+    await hearing.hears(sql)
     assert (await hearing.seen(product))[1] == 5
     await sql.execute("UPDATE sku SET enabled = false WHERE product_id = $1", product)
 
