@@ -14,27 +14,27 @@ from kit import bare, jobs
 from kit.database import Database, DatabaseUnavailable, InsideTransaction, raw
 from kit.http import outside_client
 
+_ENTRY = (
+    "INSERT INTO audit_entry (at, actor, action, subject_kind, subject, facts) VALUES (now(), 'a', 'b', 'c', 'd', '{}')"
+)
+
 
 async def test_a_rollback_takes_back_what_went_through_asyncpg_first(db: Database, sql: Any) -> None:
     """SQLAlchemy sends BEGIN only with its own first statement; ours is sent before."""
 
     async def broken_off() -> None:
         async with db.begin() as session:
-            await jobs.enqueue(session, "test.job", "first")
+            await (await raw(session)).execute(_ENTRY)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await broken_off()
-    assert await sql.fetchval("SELECT count(*) FROM pgqueuer") == 0
+    assert await sql.fetchval("SELECT count(*) FROM audit_entry") == 0
 
 
 async def test_a_commit_keeps_both_ways_of_writing(db: Database, sql: Any) -> None:
     async with db.begin() as session:
-        connection = await raw(session)
-        await connection.execute(
-            "INSERT INTO audit_entry (at, actor, action, subject_kind, subject, facts)"
-            " VALUES (now(), 'a', 'b', 'c', 'd', '{}')"
-        )
+        await (await raw(session)).execute(_ENTRY)
         assert await session.scalar(text("SELECT count(*) FROM audit_entry")) == 1
         await jobs.enqueue(session, "test.job", "kept")
     assert await sql.fetchval("SELECT count(*) FROM pgqueuer") == 1
