@@ -31,6 +31,8 @@ const initialData = {
 
 async function jobsDone(app) {
     const jobs = app.get(JobQueueService);
+    // The whole index would be made twice: once by the job that `populate` leaves behind, once when all is known.
+    for (const { id } of (await jobs.jobQueueStrategy.findMany()).items) await jobs.jobQueueStrategy.cancelJob(id);
     await jobs.start();
     await app.get(SearchJobBufferService).runPendingSearchUpdates();
     const open = { filter: { isSettled: { eq: false } } };

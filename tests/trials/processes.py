@@ -69,7 +69,10 @@ class Whole:
 
 
 class Part:
-    """One `python -m shop serve` or `work`, in a group of its own, so that a kill takes it whole."""
+    """One `python -m shop serve` or `work`, in a group of its own, so that a kill takes it whole.
+
+    It ends with these tests, also when they are stopped and can end nothing any more.
+    """
 
     def __init__(self, command: list[str], environment: dict[str, str], log: Path) -> None:
         self.command, self.environment, self.log = command, environment, log
@@ -80,7 +83,7 @@ class Part:
             self.process = subprocess.Popen(
                 [sys.executable, *self.command],
                 cwd=ROOT,
-                env={**free_environment(), **self.environment, **more},
+                env={**free_environment(), "SHOP_WITH_PARENT": "1", **self.environment, **more},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
