@@ -46,12 +46,6 @@ async def query(gateway: Gateway, out_trade_no: str) -> Trade | None:
         raise WeChatPayUnknown from error
 
 
-async def live(session: AsyncSession, payables: list[str]) -> list[Payment]:
-    """The attempts that somebody may be paying right now, one at most for each payable."""
-    statement = select(Payment).where(Payment.payable.in_(payables), Payment.state.in_(LIVE)).order_by(Payment.id)
-    return list(await session.scalars(statement))
-
-
 async def lock(session: AsyncSession, out_trade_no: str) -> Payment | None:
     """The attempt, locked."""
     statement = select(Payment).where(Payment.out_trade_no == out_trade_no).with_for_update(key_share=True)

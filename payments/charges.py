@@ -21,7 +21,7 @@ from kit.database import Database, Instant
 from kit.errors import Conflict, Unavailable
 from kit.numbers import new_no
 from kit.statement import Statement
-from payments import asking, attempts
+from payments import asking, attempts, underway
 from payments.models import LIVE_SQL, Payment, PaymentState
 from payments.payouts import rules
 from payments.ports import Payee
@@ -97,7 +97,7 @@ async def begin(session: AsyncSession, gateway: Gateway, bill: Bill, at: datetim
 
     The attempt returned may not fit the bill any more (`fits`): close it then, and begin again.
     """
-    live = await attempts.live(session, [bill.payable])
+    live = await underway.attempts(session, [bill.payable])
     return live[0] if live else (await add(session, gateway, [bill], at))[0]
 
 
@@ -166,12 +166,13 @@ BEGIN_DUE = f"""
     INSERT INTO payment ({", ".join(BEGIN_TYPES)}, payable, amount_fen, expires_at, profit_sharing)
     SELECT :{", :".join(BEGIN_TYPES)}, payable, amount_fen, expires_at,
         coalesce((SELECT share_orders FROM payout_policy), false)
-    FROM due WHERE NOT EXISTS (SELECT FROM payment p WHERE p.payable = due.payable AND p.state IN ({LIVE_SQL}))
+    FROM due WHERE NOT EXISTS (SELECT FROM payment p WHERE p.payable = due.payable AND p.state || '' IN ({LIVE_SQL}))
     ON CONFLICT (payable) WHERE state IN ({LIVE_SQL}) DO NOTHING
     RETURNING {", ".join(column.name for column in Payment.__table__.columns)}
 """  # noqa: S608  (our own constants)
 """See `begin_due`. The index of live attempts decides, whenever the statement began. One that is seen is not tried against
-it: that would wait, with the payable locked, for whoever is settling the attempt and wants the payable next."""
+it: that would wait, with the payable locked, for whoever is settling the attempt and wants the payable next. It is looked
+for in words that no index of live ones knows (`underway`)."""
 
 
 def fits(payment: Payment, bill: Bill, gateway: Gateway, at: datetime, *, combined: bool = False) -> bool:

@@ -79,7 +79,8 @@ async def _alarm(db: Database, envelope: Envelope, at: datetime) -> None:
 def _failed(envelope: Envelope, error: str, at: datetime) -> ReturningUpdate[int]:
     """Count the failure, and rest longer; returns how many there were."""
     rest = REST * func.power(2, func.least(Notice.attempts, _DOUBLINGS))
-    statement = update(Notice).where(Notice.id == envelope.id, Notice.handled_at.is_(None))
+    # In words that the index of open ones does not know: with a wrong key all of them are open (`underway`).
+    statement = update(Notice).where(Notice.id == envelope.id, func.num_nulls(Notice.handled_at) == 1)
     values = {"attempts": Notice.attempts + 1, "last_error": error, "retry_at": literal(at, Instant) + rest}
     return statement.values(values).returning(Notice.attempts)
 

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from kit import jobs
-from payments import cases, ledger, policy, refunds
+from payments import cases, ledger, policy, refunds, underway
 from payments.ledger import Account
-from payments.models import LIVE, Payment, PaymentState, Refund
+from payments.models import Payment, PaymentState, Refund
 from payments.ports import Payee, Receipt
 from payments.trades import Trade, instant
 
@@ -182,6 +182,5 @@ async def send_back(session: AsyncSession, payment: Payment, kind: str, *, by: s
 
 async def _close_others(session: AsyncSession, payment: Payment) -> None:
     """Another attempt for the same payable may still be open at WeChat: have it closed before somebody pays twice."""
-    statement = select(Payment.out_trade_no).where(Payment.payable == payment.payable, Payment.state.in_(LIVE))
-    for out_trade_no in await session.scalars(statement):
-        await jobs.enqueue(session, CLOSE_JOB, out_trade_no)
+    for other in await underway.attempts(session, [payment.payable]):
+        await jobs.enqueue(session, CLOSE_JOB, other.out_trade_no)

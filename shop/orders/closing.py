@@ -14,8 +14,7 @@ from catalog import stock
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import Conflict
-from payments import asking
-from payments.models import LIVE, Payment
+from payments import asking, underway
 from payments.ports import Payee
 from payments.wechatpay.gateway import Gateway
 from shop.orders import checkout, history
@@ -64,8 +63,7 @@ async def _intend(session: AsyncSession, order: Order, *, by: str, reason: str, 
     """Move the order to `closing`, or to `cancelled` when nobody can have paid. The attempt that is to be closed."""
     if order.state not in AWAITING:
         raise OrderMoveRefused(state=order.state)
-    statement = select(Payment.out_trade_no).where(Payment.payable == order.no, Payment.state.in_(LIVE))
-    live = await session.scalar(statement)
+    live = next((attempt.out_trade_no for attempt in await underway.attempts(session, [order.no])), None)
     if order.state == OrderState.UNPAID:
         order.close_reason = reason
         if live is None:

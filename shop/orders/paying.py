@@ -11,7 +11,7 @@ from kit.clock import Clock
 from kit.database import Database, Instant
 from kit.errors import Conflict, Unprocessable
 from kit.statement import Statement
-from payments import asking, attempts, charges
+from payments import asking, charges, underway
 from payments.charges import Bill, Channel, Sheet
 from payments.models import Payment, PaymentState
 from payments.ports import Payee
@@ -171,7 +171,7 @@ async def code_url(db: Database, gateway: Gateway, clock: Clock, member: SignedI
     now = clock.now()
     async with db.begin() as session:
         order = await history.lock(session, no, member_id=member.member_id)
-        live = await attempts.live(session, [order.no])
+        live = await underway.attempts(session, [order.no])
     bill = bill_of(order, member, Way(Channel.NATIVE))
     for payment in live:
         if payment.token is not None and order.pay_by > now and charges.fits(payment, bill, gateway, now):
@@ -186,6 +186,6 @@ async def refresh(db: Database, gateway: Gateway, payee: Payee, clock: Clock, no
     """
     async with db.begin() as session:
         order = await history.lock(session, no, member_id=member_id)
-        live = await attempts.live(session, [order.no])
+        live = await underway.attempts(session, [order.no])
     for payment in live:
         await asking.ask(db, gateway, payee, clock, payment.out_trade_no)

@@ -9,7 +9,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.errors import Unprocessable
 from kit.numbers import new_no
-from payments import asking, attempts, charges, combined
+from payments import asking, charges, combined, underway
 from payments.charges import Bill
 from payments.models import Payment, PaymentState
 from payments.ports import Payee
@@ -64,7 +64,7 @@ async def _begin(
         paying.check_total(sum(order.total_fen for order in orders), expected_fen)
         pay_by = min(order.pay_by for order in orders)
         bills = [_until(paying.bill_of(order, member, Way()), pay_by) for order in orders]
-        live = await attempts.live(session, nos)
+        live = await underway.attempts(session, nos)
         if not live:
             return await charges.add(session, gateway, bills, now, combine_no=new_no("C")), []
         if await combined.is_whole(session, live, nos):

@@ -10,7 +10,7 @@ from kit import audit, money
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import Unprocessable, invalid
-from payments import asking, attempts
+from payments import asking, underway
 from payments.attempts import WeChatPayUnknown
 from payments.models import Payment
 from payments.ports import Payee
@@ -63,7 +63,7 @@ async def _decide(db: Database, clock: Clock, no: str, price: NewPrice, *, by: s
         _refuse_unless_unpaid(order)
         if not _changes(order, price):
             return []
-        live = await attempts.live(session, [no])
+        live = await underway.attempts(session, [no])
         if not live:  # and none can begin: the order is locked
             await _put(session, order, price, by=by, reason=reason, at=clock.now())
         return live

@@ -10,7 +10,7 @@ from kit import audit
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import Conflict, NotFound
-from payments import asking, attempts, charges, counter
+from payments import asking, attempts, charges, counter, underway
 from payments.charges import Bill, Channel
 from payments.models import LIVE, Payment, PaymentState
 from payments.ports import Payee
@@ -63,7 +63,7 @@ async def charge(
             if again and (begun := await _last(session, no)) is not None:
                 return begun  # the code may have been passed on: never a second time
             order = await paying.payable(session, no, None, now)
-            live = await attempts.live(session, [no])
+            live = await underway.attempts(session, [no])
             if not live:
                 bill = Bill(
                     payable=no,
