@@ -69,6 +69,11 @@ OPEN = frozenset(MOVES) - ENDED - {TransferState.TO_APPROVE}
 _KEEPS_NAME = "'to_approve', 'requested', 'accepted', 'processing', 'wait_user_confirm'"
 
 
+# Said to ON CONFLICT too, as text: with parameters in it the index is found while plans are made anew for each execution,
+# and not any more from a connection's sixth on.
+USES_ITS_CAUSE = text("state NOT IN ('fail', 'cancelled', 'refused')")
+
+
 class Transfer(Pursued, Table):
     """Money promised to one openid, once for each `cause`."""
 
@@ -87,7 +92,7 @@ class Transfer(Pursued, Table):
             "uq_transfer_cause",
             "cause",
             unique=True,
-            postgresql_where=text("state NOT IN ('fail', 'cancelled', 'refused')"),
+            postgresql_where=USES_ITS_CAUSE,
         ),
         Index(
             "ix_transfer_check_at",

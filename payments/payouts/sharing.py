@@ -17,6 +17,7 @@ from payments.models import Payment, PaymentState
 from payments.payouts import locking, pursuit, rules
 from payments.payouts.sharing_models import (
     UNDER_WAY,
+    USES_ITS_CAUSE,
     PartState,
     ReceiverState,
     Share,
@@ -121,8 +122,8 @@ async def request(
         "requested_by": by,
         "requested_at": at,
     }
-    alive = Share.state != ShareState.REFUSED
-    statement = insert(Share).values(values).on_conflict_do_nothing(index_elements=["cause"], index_where=alive)
+    statement = insert(Share).values(values)
+    statement = statement.on_conflict_do_nothing(index_elements=["cause"], index_where=USES_ITS_CAUSE)
     share = (await session.execute(statement.returning(Share))).scalar_one_or_none()
     if share is None:
         raise ShareCauseUsed(out_order_no=await session.scalar(select(Share.out_order_no).where(Share.cause == cause)))

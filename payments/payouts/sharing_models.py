@@ -138,6 +138,10 @@ class ShareReceiver(Pursued, Table):
             self.sealed_name = self.sealed_for = None
 
 
+USES_ITS_CAUSE = text("state <> 'refused'")
+"""As text, also for ON CONFLICT: see `payments.payouts.models`."""
+
+
 class Share(Pursued, Table):
     """One request to share a payment, or to unfreeze what is left of it (no parts)."""
 
@@ -145,7 +149,7 @@ class Share(Pursued, Table):
     __table_args__: Any = (
         one_of("state", ShareState),
         Index("uq_share_unfreeze", "payment_id", unique=True, postgresql_where=text("unfreeze AND state <> 'refused'")),
-        Index("uq_share_cause", "cause", unique=True, postgresql_where=text("state <> 'refused'")),
+        Index("uq_share_cause", "cause", unique=True, postgresql_where=USES_ITS_CAUSE),
         Index("ix_share_check_at", "check_at", postgresql_where=_UNDER_WAY),
         Index(None, "payment_id"),
     )

@@ -23,6 +23,7 @@ from payments.payouts.models import (
     NAME_BELOW_FEN,
     NAME_FROM_FEN,
     OPEN,
+    USES_ITS_CAUSE,
     WITHOUT_MONEY,
     Transfer,
     TransferDay,
@@ -128,11 +129,11 @@ async def request(session: AsyncSession, mchid: str, wish: Wish, *, by: str, at:
         "requested_by": by,
         "requested_at": at,
     }
-    live = Transfer.state.not_in(WITHOUT_MONEY)
-    statement = insert(Transfer).values(values).on_conflict_do_nothing(index_elements=["cause"], index_where=live)
+    statement = insert(Transfer).values(values)
+    statement = statement.on_conflict_do_nothing(index_elements=["cause"], index_where=USES_ITS_CAUSE)
     transfer = (await session.execute(statement.returning(Transfer))).scalar_one_or_none()
     if transfer is None:
-        other = select(Transfer.out_bill_no).where(Transfer.cause == wish.cause, live)
+        other = select(Transfer.out_bill_no).where(Transfer.cause == wish.cause, USES_ITS_CAUSE)
         raise CauseUsed(out_bill_no=await session.scalar(other))
     await _count(session, transfer)  # holds the user's day, so the sum stays as it is
     if limit_fen is not None and await _alone_fen(session, transfer) > limit_fen:

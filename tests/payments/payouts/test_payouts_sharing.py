@@ -27,6 +27,14 @@ async def test_a_share_is_done_and_booked(stage: Stage) -> None:
     assert await balances(stage.shop) == {"sales": -received, "wechat": received - 2000, "shared": 2000}
 
 
+async def test_a_connections_twelfth_share_is_as_good_as_its_first(stage: Stage) -> None:
+    """From its sixth execution on a statement has one plan for all, which knows no values."""
+    for n in range(12):
+        assert (await stage.share(100, cause=f"commission:{n}")).status_code == 201
+        await stage.go_on()
+    assert len(await stage.parts()) == 12
+
+
 async def test_what_may_not_be_shared_is_named(stage: Stage) -> None:
     most = await _received(stage) * 3000 // 10_000
     over = (await stage.share(most + 1)).json()

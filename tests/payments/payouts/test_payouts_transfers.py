@@ -87,6 +87,13 @@ async def test_the_same_cause_is_paid_once(scene: Scene) -> None:
     assert await balances(shop) == {"payouts": 500, "payouts_payable": -500}
 
 
+async def test_a_connections_twelfth_transfer_is_as_good_as_its_first(scene: Scene) -> None:
+    """From its sixth execution on a statement has one plan for all, which knows no values."""
+    shop, operator, _, member = scene
+    assert len({await promised(operator, member, 100) for _ in range(12)}) == 12
+    await shop.run_jobs()
+
+
 async def test_the_same_key_is_answered_once(scene: Scene) -> None:
     shop, operator, _, member = scene
     answers = [await promise(operator, member, cause="bonus:1", key="the-same-key") for _ in range(3)]
