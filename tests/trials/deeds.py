@@ -13,7 +13,7 @@ from till import Buyer, until
 
 def restart(battle: Battle, part: Part, place: str) -> Path:
     """Start `part` anew, to die at the first call of `place`; the file that will say that it did."""
-    mark = battle.folder / "mark"
+    mark = battle.folder / f"mark-{part.log.stem}"  # its own: another part may have died at its place already
     mark.unlink(missing_ok=True)
     part.kill()
     part.start(CRASH_AT=f"{place}:1", CRASH_MARK=str(mark))
