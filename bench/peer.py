@@ -117,6 +117,7 @@ def _environment(stage: Stage, port: int, feed: Path) -> dict[str, str]:
     return {
         **stage.plain_environment(),
         "NODE_ENV": "production",
+        "VENDURE_DISABLE_TELEMETRY": "true",  # it would write beside its files and call its makers
         "PEER_DATABASE_URL": stage.cluster.owner_url(DATABASE),
         "PEER_PORT": str(port),
         "PEER_SECRET": _SECRET,
