@@ -41,6 +41,10 @@ def _day(text: str) -> date:
 
 async def run(settings: Settings, arguments: Namespace) -> int:
     """Reconcile the days that `arguments` name; returns the exit code."""
+    contradiction = _contradiction(arguments)
+    if contradiction:
+        _say(contradiction)
+        return REFUSED
     db = database_of(settings, pool_size=_POOL, name="shop-reconcile")
     gateway = gateway_of(settings)
     clock = clock_of(settings)
@@ -48,12 +52,26 @@ async def run(settings: Settings, arguments: Namespace) -> int:
         if settings.pay.key_mode != "public_key":
             await gateway.refresh_keys()
         newest = beijing.newest(clock.now())
+        if arguments.first and arguments.first > newest:
+            _say(f"--from {arguments.first} is after {newest}, the newest day whose bills can be had")
+            return REFUSED
         first = arguments.date or arguments.first or newest
         last = arguments.date or arguments.last or newest
         return await _all(db, gateway, ShopPayee(), clock, list(_between(first, last)), as_json=arguments.json)
     finally:
         await gateway.close_connections()
         await db.close()
+
+
+def _contradiction(arguments: Namespace) -> str | None:
+    """No day at all would agree, and exit with 0."""
+    if arguments.date and (arguments.first or arguments.last):
+        return "--date is one day, --from and --to are several: give either"
+    if arguments.last and not arguments.first:
+        return "--to needs --from, the first of the days"
+    if arguments.last and arguments.first > arguments.last:
+        return f"--from {arguments.first} is after --to {arguments.last}"
+    return None
 
 
 def _between(first: date, last: date) -> Iterator[date]:

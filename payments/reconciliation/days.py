@@ -92,9 +92,9 @@ async def match(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day:
         await keeping.patient(session)
         found = await session.get_one(BillDay, day, with_for_update=True)
         found.run += 1
-        run = found.run
+        run, turn = found.run, found.check_at
         await matching.match_trade(session, day, run, clock.now())
-    asked = await repairing.repair(db, gateway, payee, clock, day, run)
+    asked, turn = await repairing.repair(db, gateway, payee, clock, day, run, turn)
     if asked:
         say(f"{day}: asked WeChat Pay {asked} times")
     state = await _close(db, clock, day, say, kinds)
@@ -109,7 +109,8 @@ async def match(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day:
             if bill.state in {BillState.VERIFIED, BillState.EMPTY}:
                 await noting.resolve_had(session, day, bill.kind, BillState(bill.state), clock.now())
         found = await session.get_one(BillDay, day, with_for_update=True)
-        found.check_at = _next_look(day, state, clock.now())
+        if found.check_at == turn:  # or somebody wants it anew, and the last look may have been too early for that
+            found.check_at = _next_look(day, state, clock.now())
     return state
 
 
@@ -121,11 +122,13 @@ async def _close(db: Database, clock: Clock, day: date, say: Say, kinds: tuple[B
         found = await session.get_one(BillDay, day, with_for_update=True)
         found.run += 1
         say(f"{day}: booking")
-        await matching.match_trade(session, day, found.run, now)
+        traded = await matching.match_trade(session, day, found.run, now)
         await booking.book(session, day)
         with_account = BillKind.FUND_FLOW in kinds
         flow = await matching.match_flow(session, day, found.run, now) if with_account else None
-        await matching.forget_gone(session, day, found.run, now)
+        await matching.forget_gone(
+            session, day, found.run, now, trade=traded, flow=flow is not None or not with_account
+        )
         report = await figures.collect(session, day, flow)
         found.figures = msgspec.to_builtins(report)
         bills = await wanting.bills_of(session, day, kinds)

@@ -116,7 +116,7 @@ _BOOKED = """
     FROM (SELECT DISTINCT coalesce(refund_id, transaction_id) AS id FROM bill_trade WHERE day = $1) r
     JOIN LATERAL (
         SELECT cause, amount_fen, CASE credit WHEN 'wechat' THEN 1 ELSE -1 END AS sign FROM posting
-        WHERE cause IN ('fee:' || r.id, 'coupon:' || r.id)
+        WHERE cause IN ('fee:' || r.id, 'fee:' || r.id || ':flow', 'coupon:' || r.id)
     ) o ON true
 """
 _DIFFERENCES = """
@@ -126,9 +126,10 @@ _DIFFERENCES = """
         count(*) FILTER (WHERE d.gone_at IS NOT NULL AND d.asked_at IS NOT NULL) AS repaired,
         count(*) FILTER (WHERE d.gone_at IS NOT NULL AND d.asked_at IS NULL) AS gone
     FROM bill_difference d LEFT JOIN payment_exception e ON e.kind = d.kind AND e.reference = d.reference
-        AND e.resolved_by <> 'system'
+        AND e.resolved_by <> 'system' AND (d.noted_at IS NOT NULL OR e.facts ->> 'day' = d.day::text)
     WHERE d.day = $1 GROUP BY d.kind ORDER BY d.kind
 """
+"""By kind. What a person decided of another day is not decided of this one: `noting` is about to open the case again."""
 _OF_BILL_ROWS = frozenset(
     {
         "bill_unknown_payment",

@@ -15,20 +15,21 @@ _MEANING = """
 
 ROWS = f"SELECT *, {_MEANING} AS meaning FROM bill_flow WHERE day = $1"
 
+_BESIDE = "ARRAY['fee:' || b.business_id, 'fee:' || b.business_id || ':flow', 'coupon:' || b.business_id]"
 _OURS = f"""
     SELECT b.*, coalesce(p.payable, f.payable) AS payable, coalesce(p.out_trade_no, q.out_trade_no) AS out_trade_no,
         f.out_refund_no, coalesce(f.state IN ('requested', 'processing', 'abnormal'), false) AS under_way,
         p.id IS NOT NULL OR f.id IS NOT NULL OR b.meaning = 'payout' AS known,
-        CASE WHEN p.id IS NOT NULL THEN ARRAY['received:' || p.out_trade_no, 'fee:' || b.business_id, 'coupon:' || b.business_id]
-            WHEN f.id IS NOT NULL THEN ARRAY['refunded:' || f.out_refund_no, 'fee:' || b.business_id, 'coupon:' || b.business_id]
+        CASE WHEN p.id IS NOT NULL THEN ARRAY['received:' || p.out_trade_no] || {_BESIDE}
+            WHEN f.id IS NOT NULL THEN ARRAY['refunded:' || f.out_refund_no] || {_BESIDE}
             WHEN b.meaning = 'payout' THEN ARRAY['transferred:' || b.voucher, 'share_returned:' || b.voucher]
-                || ARRAY(SELECT DISTINCT o.cause FROM posting o WHERE o.cause > 'shared:' || b.voucher || ':'
-                         AND o.cause < 'shared:' || b.voucher || ';')
+                || ARRAY(SELECT 'shared:' || b.voucher || ':' || s.n FROM share h JOIN share_part s ON s.share_id = h.id
+                         WHERE h.out_order_no = b.voucher)
         END AS causes
     FROM (
-        SELECT business_id, meaning, min(at) AS at, min(line) AS line, max(voucher) AS voucher,
+        SELECT coalesce(nullif(business_id, ''), flow_id) AS business_id, meaning, min(at) AS at, min(line) AS line, max(voucher) AS voucher,
             sum(amount_fen)::bigint AS net_fen, string_agg(DISTINCT type, ' ') AS types
-        FROM ({ROWS}) m GROUP BY business_id, meaning
+        FROM ({ROWS}) m GROUP BY coalesce(nullif(business_id, ''), flow_id), meaning
     ) b
     LEFT JOIN payment p ON b.meaning = 'trade' AND p.transaction_id = b.business_id AND NOT p.external
     LEFT JOIN refund f ON b.meaning = 'trade' AND f.refund_id = b.business_id

@@ -21,20 +21,25 @@ _REMEMBER = """
     ON CONFLICT (day, kind, reference) DO UPDATE SET run = EXCLUDED.run, facts = EXCLUDED.facts, waits = EXCLUDED.waits,
         noted_at = CASE WHEN bill_difference.gone_at IS NULL THEN bill_difference.noted_at END, gone_at = NULL
 """
-_GONE = "UPDATE bill_difference SET gone_at = $3 WHERE day = $1 AND run < $2 AND gone_at IS NULL"
+_GONE = """
+    UPDATE bill_difference SET gone_at = $3
+    WHERE day = $1 AND run < $2 AND gone_at IS NULL AND CASE WHEN starts_with(kind, 'fund_flow_') THEN $5::bool ELSE $4 END
+"""
 _RESIDUAL = """
     SELECT 'fund_flow_mismatch' AS kind, $1::date::text AS reference, NULL AS out_trade_no, NULL AS out_refund_no,
         false AS waits, $6::jsonb AS facts
 """
 
 
-async def match_trade(session: AsyncSession, day: date, run: int, now: datetime) -> None:
+async def match_trade(session: AsyncSession, day: date, run: int, now: datetime) -> bool:
     """Find what differs between the trade bill, ours and the orders. Run by run the same rows give the same differences.
 
-    Only a bill that is in is believed: of one that could not be had, nothing is said to be missing.
+    Only a bill that is in is believed: of one that could not be had, nothing is said to be missing. Was it in?
     """
-    if await _is_in(session, day, BillKind.TRADE):
-        await _remember(session, trade_queries.ALL, day, run, now)
+    if not await _is_in(session, day, BillKind.TRADE):
+        return False
+    await _remember(session, trade_queries.ALL, day, run, now)
+    return True
 
 
 async def match_flow(session: AsyncSession, day: date, run: int, now: datetime) -> Flow | None:
@@ -54,9 +59,9 @@ async def match_flow(session: AsyncSession, day: date, run: int, now: datetime) 
     return flow
 
 
-async def forget_gone(session: AsyncSession, day: date, run: int, now: datetime) -> None:
-    """What this run did not find again is gone."""
-    await (await raw(session)).execute(_GONE, day, run, now, timeout=PATIENCE_S)
+async def forget_gone(session: AsyncSession, day: date, run: int, now: datetime, *, trade: bool, flow: bool) -> None:
+    """What this run did not find again is gone, as far as it has looked: at the `trade` bill, at the fund `flow`."""
+    await (await raw(session)).execute(_GONE, day, run, now, trade, flow, timeout=PATIENCE_S)
 
 
 async def _remember(

@@ -48,7 +48,8 @@ async def note_some(session: AsyncSession, day: date, now: datetime) -> int:
             **found.facts,
         }
         await _reopen(session, found.kind, found.reference)
-        await cases.note(session, found.kind, found.reference, at=now, payment_id=payment_id, facts=facts)
+        again = await _decided_on(session, found) not in {None, facts["day"]}  # a decision is about what it was shown
+        await cases.note(session, found.kind, found.reference, at=now, payment_id=payment_id, facts=facts, again=again)
         found.noted_at = now
     return len(some)
 
@@ -61,6 +62,17 @@ async def _reopen(session: AsyncSession, kind: str, reference: str) -> None:
         PaymentException.resolved_by == _RESOLVED_BY,
     )
     await session.execute(statement.values(resolved_at=None, resolved_by=None, resolution=None))
+
+
+async def _decided_on(session: AsyncSession, found: BillDifference) -> str | None:
+    """The day of the difference that a person has resolved, when it was of the same kind about the same thing."""
+    statement = select(PaymentException.facts["day"].astext).where(
+        PaymentException.kind == found.kind,
+        PaymentException.reference == found.reference,
+        PaymentException.resolved_at.is_not(None),
+    )
+    day: str | None = await session.scalar(statement)
+    return day
 
 
 async def resolve_gone(session: AsyncSession, day: date, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """Repairing what is merely late or lost: WeChat is asked, and its answer settles it like any other news."""
 
 import asyncio
-from datetime import date
+from datetime import date, datetime
 
 import structlog
 from sqlalchemy import select, update
@@ -11,8 +11,8 @@ from kit.database import Database
 from payments import asking, refunds
 from payments.models import Payment
 from payments.ports import Payee
-from payments.reconciliation.models import BillDay, BillDifference
-from payments.reconciliation.wanting import LEASE
+from payments.reconciliation import wanting
+from payments.reconciliation.models import BillDifference
 from payments.wechatpay.gateway import Gateway
 
 log = structlog.get_logger()
@@ -24,12 +24,14 @@ _PAGE = 200
 _AT_ONCE = 4
 
 
-async def repair(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day: date, run: int) -> int:
-    """Ask WeChat about every difference of this run that an answer may mend; returns how many."""
+async def repair(
+    db: Database, gateway: Gateway, payee: Payee, clock: Clock, day: date, run: int, turn: datetime | None
+) -> tuple[int, datetime | None]:
+    """Ask WeChat about every difference of this run that an answer may mend; returns how many, and the day's turn then."""
     asked, last = 0, 0
     while True:
         async with db.begin() as session:
-            await session.execute(update(BillDay).where(BillDay.day == day).values(check_at=clock.now() + LEASE))
+            turn = await wanting.hold(session, day, turn, clock.now())
             known = select(Payment.id).where(Payment.out_trade_no == BillDifference.out_trade_no)
             statement = (
                 select(BillDifference)
@@ -40,7 +42,7 @@ async def repair(db: Database, gateway: Gateway, payee: Payee, clock: Clock, day
             )
             page = list(await session.scalars(statement))
         if not page:
-            return asked
+            return asked, turn
         for start in range(0, len(page), _AT_ONCE):
             some = page[start : start + _AT_ONCE]
             answers = await asyncio.gather(*(_ask(db, gateway, payee, clock, found) for found in some))

@@ -90,15 +90,19 @@ REFUNDS = f"""
 """
 """Each refund of the bill is ours, with its amount and its number; a row is a snapshot, so ours may be further on."""
 
+_SINCE = """
+    FROM generate_series((f.requested_at AT TIME ZONE 'Asia/Shanghai')::date, $1::date, interval '1 day') d
+    LEFT JOIN bill b ON b.day = d::date AND b.kind = 'trade'"""
+"""The bills of the days since a refund was asked for: it was accepted on any of them, so all must be in."""
+
 MISSING_REFUNDS = f"""
     SELECT 'bill_missing_refund' AS kind, coalesce(f.refund_id, f.out_refund_no) AS reference, p.out_trade_no,
-        f.out_refund_no, {_WAITS} AS waits, {_facts("NULL", _REFUND)} AS facts
+        f.out_refund_no, {_WAITS} OR EXISTS (SELECT {_SINCE} WHERE b.state = 'wanted') AS waits,
+        {_facts("NULL", _REFUND)} AS facts
     FROM refund f JOIN payment p ON p.id = f.payment_id LEFT JOIN payable_claim c ON c.payable = f.payable
     WHERE f.succeeded_at >= $2 AND f.succeeded_at < $3 AND f.state = 'succeeded' AND NOT p.external
         AND NOT EXISTS (SELECT FROM bill_trade r WHERE r.refund_id = f.refund_id)
-        AND NOT EXISTS (  -- it was accepted on any day since it was asked for: all of those bills must be in
-            SELECT FROM generate_series((f.requested_at AT TIME ZONE 'Asia/Shanghai')::date, $1::date, interval '1 day') d
-            LEFT JOIN bill b ON b.day = d::date AND b.kind = 'trade' WHERE b.state IS NULL OR b.state = 'failed')
+        AND NOT EXISTS (SELECT {_SINCE} WHERE b.state IS NULL OR b.state = 'failed')
 """
 """Each refund that succeeded that day stands in the bill of the day on which it was accepted."""
 

@@ -67,14 +67,15 @@ async def ask_for(
     """
     if not kinds:
         raise DayOutOfReach
+    newest, oldest = beijing.newest(now), beijing.oldest(now)
     if await session.get(BillDay, day) is None:
-        newest, oldest = beijing.newest(now), beijing.oldest(now)
         if not oldest <= day <= newest:
             raise DayOutOfReach(oldest=oldest.isoformat(), newest=newest.isoformat())
         await _add(session, day, day, now, kinds)
     again = {"state": BillState.WANTED, "check_at": due, "attempts": 0, "broken": 0}
     unsettled = Bill.state.in_([BillState.WANTED, BillState.FAILED, BillState.EMPTY])
-    await session.execute(update(Bill).where(Bill.day == day, Bill.kind.in_(kinds), unsettled).values(again))
+    if day >= oldest:  # of an older day there is nothing to be had any more: what is known of it stays
+        await session.execute(update(Bill).where(Bill.day == day, Bill.kind.in_(kinds), unsettled).values(again))
     await session.execute(update(BillDay).where(BillDay.day == day).values(check_at=due))
 
 
@@ -135,6 +136,17 @@ async def claim_day(session: AsyncSession, now: datetime, kinds: tuple[BillKind,
         return None
     day.check_at = now + LEASE
     return day.day
+
+
+async def hold(session: AsyncSession, day: date, turn: datetime | None, now: datetime) -> datetime | None:
+    """Lengthen the lease of a `day` that is ours until `turn`; returns until when it is ours now.
+
+    Somebody who has asked for it meanwhile is not forgotten: then nothing is lengthened.
+    """
+    mine = update(BillDay).where(BillDay.day == day, BillDay.check_at.is_not_distinct_from(turn))
+    lease = now + LEASE
+    held = await session.scalar(mine.values(check_at=lease).returning(BillDay.day))
+    return lease if held else turn
 
 
 async def settled(session: AsyncSession, bill: Bill, state: BillState, now: datetime) -> None:

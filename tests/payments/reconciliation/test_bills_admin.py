@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import secrets
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from trading_days import flow_rows, followed_by, number, seed, trade_rows
 from written_bills import Moved, Paid
 
 from payments.reconciliation.models import BillKind, DayState
+from payments.reconciliation.reading import BadBill
 from shop.admin import staff
 
 DAY = date(2026, 3, 4)
@@ -108,6 +110,17 @@ async def test_the_file_comes_back_byte_for_byte(desk: Desk, till: Any, raw_bill
     )
 
 
+async def test_a_large_file_comes_back_whole(desk: Desk, till: Any) -> None:
+    """Of more than one chunk, however well it is compressed."""
+    texts = (secrets.token_hex(10_000) for _ in range(60))
+    rows = [Paid(f"{DAY} 12:00:00", f"4200{n}", f"T{n}", 100, attach=text) for n, text in enumerate(texts)]
+    raw = b"".join(written.trade(rows))
+    await till.want(DAY)
+    await till.put(DAY, BillKind.TRADE, [raw])
+    assert await till.sql.fetchval("SELECT count(*) FROM bill_chunk") > 1
+    assert (await desk.get(f"/days/{DAY}/bills/trade")).content == raw
+
+
 async def test_a_day_is_run_again_once_for_each_key(desk: Desk, till: Any, raw_bill: bytes) -> None:
     await till.sql.execute("UPDATE bill_day SET check_at = NULL")
     for _ in range(2):
@@ -143,6 +156,19 @@ async def test_days_that_nobody_can_have(desk: Desk, day: str) -> None:
     answer = await desk.post(f"/days/{day}/run", f"key-for-{day}")
     assert (answer.status_code, answer.json()["code"]) == (422, "day_out_of_reach")
     assert (answer.json()["newest"], answer.json()["oldest"]) == ("2026-03-05", "2025-12-07")
+
+
+async def test_the_bill_of_another_day_is_not_taken_for_this_ones(till: Any) -> None:
+    """A file that was mixed up: its rows are good, and none of them is of the day. One that is, is enough."""
+    day_before = DAY - timedelta(days=1)
+    await till.want(DAY)
+    with pytest.raises(BadBill, match="none of its rows is of 2026-03-04"):
+        await till.put(DAY, BillKind.TRADE, written.trade(trade_rows(day_before, 3, {})))
+    assert await till.sql.fetchval("SELECT state FROM bill WHERE kind = 'trade'") == "wanted"
+    assert await till.sql.fetchval("SELECT count(*) FROM bill_trade") == 0
+    own, late = trade_rows(DAY, 1, {}), trade_rows(day_before, 3, {})
+    await till.put(DAY, BillKind.TRADE, written.trade([*own, *late]))
+    assert await till.sql.fetchval("SELECT state FROM bill WHERE kind = 'trade'") == "verified"
 
 
 async def test_rows_and_files_cannot_be_changed(till: Any, raw_bill: bytes) -> None:

@@ -33,6 +33,28 @@ async def test_the_command_line_reconciles_and_says_by_its_exit_code_whether_all
     assert "bill_unknown_payment: 1 open" in done.stdout
 
 
+async def test_days_that_nobody_can_mean_are_refused(shop_of_its_own: Shop) -> None:
+    """None of them is reconciled, which is no agreement."""
+    for wish in (
+        ("--to", "2026-01-02"),
+        ("--from", "2026-01-03", "--to", "2026-01-02"),
+        ("--date", "2026-01-02", "--from", "2026-01-02"),
+        ("--date", "2026-01-02", "--to", "2026-01-02"),
+        ("--from", str(today(shop_of_its_own) + timedelta(days=3))),
+    ):
+        done = await _run(shop_of_its_own, *wish)
+        assert (done.returncode, done.stdout) == (2, ""), wish
+        assert wish[0] in done.stderr
+
+
+async def test_a_day_whose_bills_are_not_there_is_no_agreement(shop_of_its_own: Shop) -> None:
+    """Nothing was paid, and before noon WeChat's silence is no answer."""
+    go_on(shop_of_its_own, 1, MORNING)
+    done = await _run(shop_of_its_own)
+    assert done.returncode == 1, done.stderr
+    assert "open" in done.stdout
+
+
 async def _run(shop: Shop, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},

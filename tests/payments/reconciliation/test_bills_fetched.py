@@ -97,6 +97,7 @@ async def test_a_bill_that_cannot_be_believed_is_asked_for_again(shop_of_its_own
         shop.world.skip(minutes=31)
         await shop.worker.reconcile()
     assert await bills_of(shop, day) == {"trade": "failed", "fund_flow": "verified"}
+    assert await state_of(shop, day) == "differs"
     assert await open_cases(shop) == [("bill_broken", f"{day}:trade")]
     assert await shop.sql.fetchval("SELECT count(*) FROM bill_file WHERE broken IS NOT NULL") == 1
     assert await shop.sql.fetchval("SELECT count(*) FROM bill_trade") == 0
@@ -166,6 +167,7 @@ async def test_after_a_day_in_vain_a_person_must_know(
     assert (await bills_of(shop, day))["trade"] == "wanted"
     await _asked(shop, 1, minutes=minutes)
     assert await bills_of(shop, day) == {"trade": "failed", "fund_flow": "failed"}
+    assert await state_of(shop, day) == "differs"
     assert ("bill_unavailable", f"{day}:trade") in await open_cases(shop)
     facts = await shop.sql.fetchval("SELECT facts FROM payment_exception WHERE reference = $1", f"{day}:trade")
     assert '"attempts": 24' in facts
