@@ -150,7 +150,8 @@ async def _reverse(db: Database, gateway: Gateway, payee: Payee, clock: Clock, p
         log.warning("reverse", payment=payment.out_trade_no, answer=str(error))
         raise WeChatPayUnknown from error
     trade = await attempts.query(gateway, payment.out_trade_no)
-    if trade is None or trade.dead or trade.trade_state == "REFUND":
+    given_back = trade is not None and trade.trade_state == "REFUND" and not refused
+    if trade is None or trade.dead or given_back:  # refused, it was refunded by hand, perhaps in part
         return await _reversed(db, clock, payment)
     if refused and trade.paid:
         return await _kept(db, payee, clock, trade, intended_at)

@@ -69,8 +69,9 @@ def actions(case: PaymentException, payment: Payment | None, refund: Refund | No
     if case.resolved_at is not None:
         return []
     found = ["resolve"]
-    if held(payment):
-        found += ["apply"] if refund else ["sendBack", "apply"]
+    if payment is not None and held(payment):
+        found += [] if refund else ["sendBack"]
+        found += [] if payment.refunded_fen else ["apply"]  # what is left of it fits nothing
     if payment is not None and payment.state in (*LIVE, PaymentState.CLOSED):
         found.append("ask")
     if refund is not None and refund.state == RefundState.ABNORMAL:

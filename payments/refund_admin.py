@@ -43,7 +43,7 @@ ONCE = (*STAFF, RefundNotFound, KeyReused, StillRunning)
 
 
 class Rejection(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """Why the money stays; for the audit."""
+    """Why the money stays; shown to staff as the refund's `lastError`."""
 
     reason: Line
 
@@ -132,7 +132,7 @@ async def reject_refund(
     actor, now = actor_of(request), clock.now()
 
     async def decide(session: AsyncSession) -> None:
-        await refunds.reject(session, payee, no, by=actor.label, at=now)
+        await refunds.reject(session, payee, no, by=actor.label, reason=data.reason, at=now)
 
     return await _decide(db, actor, now, idempotency_key, ("reject", no), data, decide)
 
@@ -152,7 +152,7 @@ async def _decide(
 
         async def work() -> RefundDetail:
             await decide(session)
-            await record(session, actor, verb, no, now, **({"reason": data.reason} if data else {}))
+            await record(session, actor, verb, no, now)
             return await refund_views.get(session, no, actor.label)
 
         return await idempotency.once(session, wish, now, work, RefundDetail)

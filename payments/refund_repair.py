@@ -122,6 +122,7 @@ async def _promise_again(session: AsyncSession, payment: Payment, refund: Refund
     """WeChat never had it: the same number, claimed anew."""
     await rules.check(session, payment, refund.amount_fen, by=by, at=clock.now())
     refund.move(RefundState.REQUESTED)
+    refund.attempts, refund.last_error = 1, None  # asked for before it is sent again
     refund.check_at = clock.now() + promising.FIRST_CHECK
     await promising.claim(session, payment, refund, clock.now())
     await jobs.enqueue(session, refunds.JOB, refund.out_refund_no)
@@ -161,7 +162,9 @@ async def apply_abnormal(
     except Unknown:
         raise WeChatPayUnknown from None
     async with db.begin() as session:
-        await refunds.learn(session, payee, trade, clock.now())
+        await refunds.learn(session, payee, trade, clock.now())  # locks the payment, before the case
+        if card is not None:  # an earlier wish for the merchant's own card, whose answer was lost, did not come through
+            await cases.over(session, _OWED, out_refund_no, "sent_to_payer", clock.now())
 
 
 async def _owe(session: AsyncSession, payment: Payment, refund: Refund, clock: Clock) -> bool:

@@ -167,12 +167,12 @@ async def _decline(session: AsyncSession, payment: Payment, kind: str, facts: di
 
 
 async def send_back(session: AsyncSession, payment: Payment, kind: str, *, by: str, at: datetime) -> Refund:
-    """Promise all of a payment that was not applied back to who paid it."""
+    """Promise a payment that was not applied back to who paid it: all that did not go back by another way."""
     assert payment.received_fen is not None
     return await refunds.request(
         session,
         payment,
-        payment.received_fen,
+        payment.received_fen - payment.refunded_fen,
         cause=f"{kind}:{payment.transaction_id}",
         reason="订单已关闭，款项原路退回" if kind == "paid_after_close" else "款项原路退回",
         by=by,

@@ -78,6 +78,8 @@ async def request(session: AsyncSession, payment: Payment, wish: Wish, *, by: st
     part = wish.sub_order
     if part is not None:
         await _check_part(session, payment, wish.customs, part)
+    else:
+        await _check_no_part(session, payment, wish.customs)
     values = {
         "payment_id": payment.id,
         "customs": wish.customs,
@@ -117,6 +119,14 @@ async def _check_part(session: AsyncSession, payment: Payment, customs: Customs,
     left_fen = (payment.received_fen or 0) - declared_fen
     if part.transport_fen + part.product_fen > left_fen:
         raise DeclaredTooMuch(left_fen=left_fen)
+
+
+async def _check_no_part(session: AsyncSession, payment: Payment, customs: Customs) -> None:
+    """The whole is not told beside its parts: customs would be told more than was paid."""
+    parts = select(Declaration).where(Declaration.payment_id == payment.id, Declaration.customs == customs)
+    part = await session.scalar(parts.where(Declaration.sub_order_no != "").limit(1))
+    if part is not None:
+        raise DeclaredAlready(id=str(part.id), state=part.state)
 
 
 async def again(session: AsyncSession, declaration_id: int, wish: Amendment, *, by: str, at: datetime) -> Declaration:

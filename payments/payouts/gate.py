@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from payments import cases
 from payments.models import Payment, Refund, RefundState, RefundWait
 from payments.payouts import returning, sharing
-from payments.payouts.sharing_models import UNDER_WAY, Share, SharePart, ShareReturn, ShareState
+from payments.payouts.sharing_models import UNDER_WAY, ReturnState, Share, SharePart, ShareReturn, ShareState
 
 _TRIES = 5
 """So often a return is begun by itself; then a person looks (those that failed have their cases)."""
@@ -85,8 +85,10 @@ async def _bring_back(session: AsyncSession, payment: Payment, at: datetime) -> 
     """Ask for every share that can come back. False when nothing was asked for, and nothing will be later."""
     coming = False
     for share, part in await returning.can_return(session, payment, at):
-        before = select(func.count(), func.max(ShareReturn.ended_at)).where(ShareReturn.part_id == part.id)
-        tries, ended_at = (await session.execute(before)).one()
+        in_vain = select(func.count(), func.max(ShareReturn.ended_at)).where(
+            ShareReturn.part_id == part.id, ShareReturn.state != ReturnState.SUCCEEDED
+        )
+        tries, ended_at = (await session.execute(in_vain)).one()
         if tries >= _TRIES:
             continue
         coming = True

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.clock import Clock
 from kit.database import Database, DatabaseUnavailable
+from kit.held_up import is_held_up
 from kit.working import Handler
 from payments.payouts import (
     customs,
@@ -50,8 +51,10 @@ async def sweep(db: Database, gateway: Gateway, clock: Clock) -> None:
                 await pursue(db, gateway, clock, number)
             except (Refused, Unknown) as error:
                 log.warning("WeChat Pay does not say", job=job, about=number, answer=str(error))
-            except DatabaseUnavailable:
-                raise
+            except DatabaseUnavailable as error:
+                if not is_held_up(error):
+                    raise
+                log.warning("left for its next turn", job=job, about=number, error="held up")
             except Exception:
                 log.exception("left for its next turn", job=job, about=number)
 

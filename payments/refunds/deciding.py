@@ -53,15 +53,17 @@ async def approve(session: AsyncSession, out_refund_no: str, *, by: str, at: dat
     return refund
 
 
-async def reject(session: AsyncSession, payee: Payee, out_refund_no: str, *, by: str, at: datetime) -> Refund:
-    """Keep the money: what was claimed is free again, and the payee is told.
+async def reject(
+    session: AsyncSession, payee: Payee, out_refund_no: str, *, by: str, reason: str, at: datetime
+) -> Refund:
+    """Keep the money: what was claimed is free again, and the payee is told. The reason stands in `last_error`.
 
     Raises `RefundNotFound` (404), `RefundNotWaiting` (409), `OwnRefund` (403).
     """
     payment, refund = await _waiting(session, out_refund_no, by)
     await learning.tell(session, payee, refund, RefundState.REJECTED, by=by, at=at)
     refund.move(RefundState.REJECTED)
-    refund.decided_by, refund.decided_at = by, at
+    refund.decided_by, refund.decided_at, refund.last_error = by, at, reason
     await promising.free(session, payment, refund, at)
     if not payment.applied:  # no order keeps it: somebody must find another way
         await cases.note(session, "refund_rejected", out_refund_no, at=at, payment_id=payment.id)

@@ -13,7 +13,7 @@ from kit import jobs
 from payments import cases
 from payments.models import Payment, PaymentException, PaymentState, Refund, RefundOrigin, RefundState
 from payments.ports import Payee, RefundFound
-from payments.refunds.locking import lock_payment
+from payments.refunds.locking import lock, lock_payment
 from payments.refunds.promising import claim
 from payments.trades import RefundTrade
 
@@ -29,6 +29,9 @@ async def record(
 ) -> tuple[Payment, Refund] | None:
     """Write it down as promised, so that its end can be learned like any other's. `None`: it cannot be (see `note`)."""
     payment = await _payment_of(session, trade)
+    meanwhile = await lock(session, trade.out_refund_no)  # by whoever held the payment until now
+    if meanwhile is not None:
+        return meanwhile
     if payment is None or payment.state != PaymentState.RECEIVED or trade.state == "CLOSED" or trade.amount is None:
         return None
     amount_fen = trade.amount.refund

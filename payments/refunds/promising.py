@@ -76,9 +76,9 @@ async def begin_again(session: AsyncSession, payment: Payment, closed: Refund, *
     Asked again for the same turn, the same refund is returned. Raises as `request`.
     """
     cause, turn = turn_of(closed)
-    return await request(
-        session, payment, closed.amount_fen, cause=f"{cause}#{turn + 1}", reason=closed.reason, by=by, at=at
-    )
+    left_fen = (payment.received_fen or 0) - payment.refunded_fen
+    amount_fen = min(closed.amount_fen, left_fen) or closed.amount_fen  # a part may have gone back by hand since
+    return await request(session, payment, amount_fen, cause=f"{cause}#{turn + 1}", reason=closed.reason, by=by, at=at)
 
 
 def turn_of(refund: Refund) -> tuple[str, int]:

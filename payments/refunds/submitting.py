@@ -83,8 +83,8 @@ async def _gap_ends(session: AsyncSession, payment: Payment, refund: Refund) -> 
 
 
 def wait(refund: Refund, what: RefundWait, *, until: datetime, now: datetime) -> None:
-    """It stays promised; the sweep sets it going again."""
-    if refund.waiting_for != what:
+    """It stays promised; the sweep sets it going again. Who waits for money goes on doing so through a gap."""
+    if refund.waiting_for != what and (refund.waiting_for, what) != (RefundWait.NOT_ENOUGH, RefundWait.GAP):
         refund.waiting_for, refund.waiting_since = what, now
     refund.check_at = until
 
@@ -107,14 +107,20 @@ async def _refused(db: Database, payee: Payee, clock: Clock, refund: Refund, err
         return
     ours_to_mend = error.status == 401  # keys, serial, clock
     passing = error.code in _LATER or ours_to_mend or error.is_wordless
-    if passing or (error.code == _PERHAPS and refund.attempts < _PERHAPS_TRIES):
-        await _remember(db, refund.out_refund_no, str(error))
+    if passing or (error.code == _PERHAPS and _in_a_row(refund, error) < _PERHAPS_TRIES):
+        await _remember(db, refund.out_refund_no, str(error), in_a_row=_in_a_row(refund, error))
         raise error
     async with db.begin() as session:
         found = await lock(session, refund.out_refund_no)
         if found is not None and found[1].state == RefundState.REQUESTED:
             found[1].last_error = str(error)
             await learning.end(session, payee, *found, RefundState.REFUSED, clock.now(), code=error.code)
+
+
+def _in_a_row(refund: Refund, error: Refused) -> int:
+    """How often WeChat has refused with just this code by now: tries that failed otherwise before say nothing of it."""
+    same = refund.last_error is not None and refund.last_error.startswith(f"{error.status} {error.code}:")
+    return refund.attempts if same else 1
 
 
 async def _wait_for_money(db: Database, clock: Clock, out_refund_no: str, error: Refused) -> None:
@@ -125,7 +131,7 @@ async def _wait_for_money(db: Database, clock: Clock, out_refund_no: str, error:
         if found is None or found[1].state != RefundState.REQUESTED:
             return
         payment, refund = found
-        refund.last_error = str(error)
+        refund.attempts, refund.last_error = _in_a_row(refund, error), str(error)
         gap = _NOT_ENOUGH_GAPS[min(refund.attempts, len(_NOT_ENOUGH_GAPS)) - 1]
         wait(refund, RefundWait.NOT_ENOUGH, until=now + gap, now=now)
         assert refund.waiting_since is not None
@@ -145,8 +151,9 @@ async def _wait_for_money(db: Database, clock: Clock, out_refund_no: str, error:
         )
 
 
-async def _remember(db: Database, out_refund_no: str, error: str) -> None:
+async def _remember(db: Database, out_refund_no: str, error: str, *, in_a_row: int | None = None) -> None:
     async with db.begin() as session:
         found = await lock(session, out_refund_no)
         if found is not None:
             found[1].last_error = error
+            found[1].attempts = in_a_row or found[1].attempts

@@ -270,5 +270,13 @@ async def test_the_policy_is_whole_and_audited(shop: Shop) -> None:
     strange = {**POLICY, "wrongAmount": "keep"}
     assert (await put("/admin/v1/payment-policy", headers=operator.headers, json=strange)).status_code == 400
     await _policy(operator, refundApprovalAboveFen=50_000)
-    assert (await operator.get("/payment-policy")).json()["refundApprovalAboveFen"] == 50_000
+    assert (await operator.get("/payment-policy")).json() == {**POLICY, "refundApprovalAboveFen": 50_000}
     assert await shop.sql.fetchval("SELECT count(*) FROM audit_entry WHERE action = 'payment_policy.put'") == 1
+    second = {
+        "latePayment": "revive",
+        "wrongAmount": "decide",
+        "refundApprovalAboveFen": 100,
+        "payoutApprovalAboveFen": 0,
+    }
+    await _policy(operator, **second)
+    assert (await operator.get("/payment-policy")).json() == second

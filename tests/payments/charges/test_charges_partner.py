@@ -2,6 +2,7 @@
 
 import pytest
 from cast import Buyer, Shop
+from sheets import at_wechat, live, opened, ordered
 
 from shop.members import sessions
 
@@ -11,6 +12,11 @@ pytestmark = pytest.mark.parametrize("shop_of_another_merchant", [("--partner",)
 async def _member_of_the_sub_merchants_app(shop: Shop) -> Buyer:
     """They came by the sub-merchant's Mini Program: another app, and another openid in it."""
     buyer = await shop.buyer("alice")
+    await _come_by_it(shop, buyer)
+    return buyer
+
+
+async def _come_by_it(shop: Shop, buyer: Buyer) -> None:
     (known,) = [user for user in shop.world.http.get("/_sandbox/users").json()["items"] if user["label"] == buyer.name]
     moved = "UPDATE identity SET appid = $1, openid = $2 WHERE openid = $3 RETURNING id, member_id"
     sub_appid = shop.world.env["WECHAT_PAY_SUB_APP_ID"]
@@ -20,7 +26,6 @@ async def _member_of_the_sub_merchants_app(shop: Shop) -> Buyer:
             session, member_id=who["member_id"], identity_id=who["id"], now=shop.world.clock.now()
         )
     buyer.headers["authorization"] = f"Bearer {token}"
-    return buyer
 
 
 @pytest.mark.parametrize("told", ["notice", "question"])
@@ -56,3 +61,17 @@ async def test_a_sheet_in_the_sub_merchants_app_is_closed(shop_of_another_mercha
     assert (await buyer.post("/combined-payments", {"orderNos": nos})).status_code == 200
     assert (await buyer.post(f"/orders/{nos[0]}/cancel", {})).status_code == 200
     assert [await buyer.state(no) for no in nos] == ["cancelled", "unpaid"]
+
+
+async def test_each_app_has_a_sheet_of_its_own(shop_of_another_merchant: Shop) -> None:
+    """No openid tells them apart on this channel."""
+    shop = shop_of_another_merchant
+    buyer, no = await ordered(shop)
+    first = await opened(buyer, no, "app")
+    number = await live(shop, no)
+    await _come_by_it(shop, buyer)
+    second = await opened(buyer, no, "app")
+    apps = [shop.world.env[name] for name in ("WECHAT_APP_ID", "WECHAT_PAY_SUB_APP_ID")]
+    assert [sheet["app"]["appId"] for sheet in (first, second)] == apps
+    assert await at_wechat(shop, number) == "CLOSED"
+    assert await shop.sql.fetchval("SELECT appid FROM payment WHERE out_trade_no = $1", await live(shop, no)) == apps[1]

@@ -150,6 +150,26 @@ async def test_prices_and_sheets_at_once(shop: Shop) -> None:
     assert await buyer.state(no) == "paid"
 
 
+@pytest.mark.parametrize("by_total", [False, True])
+async def test_freight_may_be_waived_and_put_back_and_not_raised(shop: Shop, by_total: bool) -> None:
+    """The buyer agreed to what was quoted when the order was placed."""
+    buyer, no = await ordered(shop)
+    boss = await shop.operator()
+    placed = (await buyer.get(f"/orders/{no}")).json()
+    goods_fen, quoted_fen = placed["goodsFen"], placed["freightFen"]
+
+    async def ask(freight_fen: int) -> Any:
+        wish = {"totalFen": goods_fen + freight_fen} if by_total else {}
+        return await boss.post(f"/orders/{no}/reprice", {**wish, "freightFen": freight_fen, "reason": "x"})
+
+    for freight_fen in (0, quoted_fen):
+        assert total((await ask(freight_fen)).json()) == goods_fen + freight_fen
+        more = await ask(quoted_fen + 1)
+        assert (more.status_code, more.json().get("code")) == (422, "price_out_of_range")
+        assert more.json()["mostFen"] == goods_fen + quoted_fen
+        assert total((await buyer.get(f"/orders/{no}")).json()) == goods_fen + freight_fen
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

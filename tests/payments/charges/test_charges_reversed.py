@@ -92,6 +92,24 @@ async def test_paid_and_wechat_will_not_reverse(shop: Shop) -> None:
     assert await buyer.state(no) == "paid"
 
 
+async def test_paid_refunded_in_part_by_hand_and_wechat_will_not_reverse(shop: Shop) -> None:
+    """Not all of it went back: it is a payment like any other, and so is the refund."""
+    buyer, boss, no, number = await _reversing(shop)
+    total = await shop.sql.fetchval("SELECT amount_fen FROM payment WHERE out_trade_no = $1", number)
+    amount = {"refund": 100, "total": total, "currency": "CNY"}
+    gateway = shop.worker.gateway
+    by_hand = {"out_trade_no": number, "out_refund_no": "503003", "notify_url": gateway.notify_url, "amount": amount}
+    await gateway.connection.call("POST", "/v3/refund/domestic/refunds", by_hand)
+    shop.world.skip(seconds=35)
+    await shop.worker.ask_payments()
+    assert await state_of(boss, no) == ("paid", None)
+    shop.world.skip(seconds=5)
+    assert (await shop.notify()).status_code == 204
+    await shop.run_jobs()
+    assert (await buyer.get(f"/orders/{no}")).json()["refundedFen"] == 100
+    assert await shop.broken() == {}
+
+
 class _Slow:
     """A worker whose second question (after the reverse) takes so long that others act meanwhile."""
 
@@ -147,6 +165,20 @@ async def test_closed_here_and_paid_at_wechat_after_all_is_taken_when_it_is_aske
     assert (came_of_it, await buyer.state(no)) == ("applied", "paid")
     assert await asking.ask(shop.db, worker.gateway, worker.payee, shop.world.clock, number) == "received"
     assert await shop.broken() == {}
+
+
+async def test_closed_here_and_paid_at_wechat_after_all_is_asked_for_when_a_notification_says_so(
+    shop: Shop, liar: Liar
+) -> None:
+    buyer, _, no, number = await _reversing(shop)
+    await shop.sql.execute("UPDATE payment SET state = 'closed', closed_at = now() WHERE out_trade_no = $1", number)
+    shop.world.skip(seconds=60)
+    _, trade = await unpaid_trade(shop, liar)
+    trade |= {"out_trade_no": number, "trade_type": "MICROPAY"}
+    assert (await liar.send(liar.envelope(trade))).status_code == 204
+    assert await buyer.state(no) == "unpaid"
+    await shop.run_jobs()
+    assert await buyer.state(no) == "paid"
 
 
 async def test_what_was_reversed_is_asked_for_when_a_notification_says_paid(shop: Shop, liar: Liar) -> None:

@@ -73,6 +73,22 @@ async def test_a_wrong_apiv3_key_is_one_alarm_and_nothing_is_lost(shop: Shop, li
     assert await shop.sql.fetchval("SELECT count(*) FROM payment WHERE applied") == 3
 
 
+async def test_the_alarm_of_a_wrong_apiv3_key_ends_also_with_wechats_own_repeat(shop: Shop, liar: Liar) -> None:
+    """It may come before our round does; and the next wrong key is an alarm again."""
+    wrong = dataclasses.replace(liar.settings, pay=dataclasses.replace(liar.settings.pay, apiv3_key="x" * 32))
+    app = create_app(wrong, clock=shop.world.clock)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
+        for _ in range(2):
+            no, trade = await unpaid_trade(shop, liar)
+            body = liar.envelope(trade)
+            assert (await Liar(http, liar.settings, liar.key).send(body)).status_code == 500
+            assert await open_cases(shop) == ["apiv3_key_wrong"]
+            assert (await liar.send(body)).status_code == 204
+            assert await state_of(shop, no) == "paid"
+            assert await open_cases(shop) == []
+
+
 async def _sweep(shop: Shop, apiv3_key: str, liar: Liar) -> None:
     """The worker's round, with this key."""
     pay = liar.settings.pay

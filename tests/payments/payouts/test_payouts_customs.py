@@ -82,6 +82,16 @@ async def test_the_parts_of_an_order_are_no_more_than_was_paid(goods: Import) ->
     assert (await goods.row())["state"] == "success"
 
 
+async def test_an_office_hears_of_the_whole_or_of_parts(goods: Import) -> None:
+    """Of both, it would be told more than was paid."""
+    part = {"no": "PART00000001", "transportFen": 0, "productFen": 100}
+    for office, first, second in (("SHANGHAI_ZS", None, part), ("NINGBO", part, None)):
+        assert (await goods.declare(customs=office, subOrder=first)).status_code == 201
+        answer = await goods.declare(customs=office, subOrder=second)
+        assert (answer.status_code, answer.json()["code"]) == (409, "declared_already")
+    await goods.go_on()
+
+
 @pytest.mark.parametrize("effect", ["timeout_after", "500_after", "500", "unsigned"])
 async def test_a_lost_answer_declares_once(goods: Import, effect: str) -> None:
     declared = (await goods.declare()).json()["id"]
@@ -121,6 +131,24 @@ async def test_what_failed_is_told_otherwise_and_what_was_lost_once_more(goods: 
         goods.decided("SUCCESS")
         await goods.go_on()
         assert (await goods.row())["state"] == "success"
+    finally:
+        goods.shop.world.tell("settings", customs_delay_s=1)
+
+
+async def test_an_amendment_that_was_lost_on_its_way_is_sent_again(goods: Import) -> None:
+    """The office's old no is none to the new values, and no duty at all is one of those."""
+    goods.shop.world.tell("settings", customs_delay_s=600)
+    try:
+        declared = (await goods.declare()).json()["id"]
+        await goods.go_on()
+        goods.decided("FAIL", "税额不符")
+        await goods.go_on()
+        assert (await goods.operator.post(f"/declarations/{declared}/again", {"dutyFen": 0})).status_code == 200
+        goods.shop.world.faults(method="PATCH", path="customs/orders$", times=1, effect="500")
+        with pytest.raises(Unknown):
+            await goods.shop.run_jobs()
+        await goods.go_on()
+        assert ((await goods.row())["state"], goods.theirs()[0]["duty"]) == ("submitted", 0)
     finally:
         goods.shop.world.tell("settings", customs_delay_s=1)
 

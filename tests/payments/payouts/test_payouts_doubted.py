@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 from cast import Shop
-from frozen import Stage
+from frozen import MERCHANT, Stage
 from paying_out import TRANSFERS, Scene, balances, cases, promised, pursue, state_of
 
+from payments.payouts import sharing_pursuit
 from payments.wechatpay.gateway import Refused, Unknown
+from payments.wechatpay.sharing import SharedPart, SharingOrder
 
 NOT_TOLD = [
     (403, "NO_AUTH"),
@@ -32,6 +34,10 @@ def _not_told(shop: Shop, path: str, status: int, code: str) -> None:
 def _wordless(shop: Shop, path: str) -> None:
     """Something in between says no, in HTML."""
     shop.world.faults(method="POST", path=path, effect="refused", code="")
+
+
+def _refused(shop: Shop, path: str) -> None:
+    shop.world.faults(method="POST", path=path, effect="refused", status=400, code="INVALID_REQUEST")
 
 
 def _orders(stage: Stage, number: str) -> list[Any]:
@@ -98,12 +104,12 @@ async def test_a_doubted_transfer_is_not_over_before_the_doubt_is(scene: Scene) 
     """It is refused, and so is the question whether that is true."""
     shop, operator, _, member = scene
     no = await promised(operator, member)
-    shop.world.faults(method="POST", path=TRANSFERS, effect="refused", status=400, code="INVALID_REQUEST")
+    _refused(shop, TRANSFERS)
     _not_told(shop, "transfer-bills/", 403, "NO_AUTH")
     with pytest.raises(Unknown):
         await pursue(shop, no)
     assert await state_of(operator, no) == "requested"
-    shop.world.faults(method="POST", path=TRANSFERS, effect="refused", status=400, code="INVALID_REQUEST")
+    _refused(shop, TRANSFERS)
     await pursue(shop, no)
     assert (await state_of(operator, no), await cases(shop)) == ("refused", ["transfer_refused"])
 
@@ -138,6 +144,44 @@ async def test_a_proxys_no_refuses_no_share_and_no_receiver(stage: Stage) -> Non
     assert await cases(stage.shop) == []
 
 
+async def test_a_doubted_share_is_not_over_before_the_doubt_is(stage: Stage) -> None:
+    """It was done, the question is put to one who has not heard of it, and its repeat is refused."""
+    number = (await stage.share(2000)).json()["outOrderNo"]
+    pursue_share = stage.shop.worker.handlers()["payments.share"]
+    _lost(stage.shop, f"{ORDERS}$")
+    with pytest.raises(Unknown):
+        await pursue_share(number)
+    _not_told(stage.shop, f"{ORDERS}/", 404, "RESOURCE_NOT_EXISTS")
+    _refused(stage.shop, f"{ORDERS}$")
+    await pursue_share(number)
+    assert ((await stage.shares())[0]["state"], await cases(stage.shop)) == ("processing", [])
+    await stage.go_on(2)
+    assert await stage.parts() == [("success", 0)]
+
+
+async def test_a_share_that_is_refused_claims_nothing(stage: Stage) -> None:
+    await stage.share(2000)
+    _refused(stage.shop, f"{ORDERS}$")
+    await stage.go_on()
+    (share,) = await stage.shares()
+    assert (share["state"], share["parts"][0]["state"]) == ("refused", "closed")
+    assert await cases(stage.shop) == ["share_refused"]
+    assert await stage.shop.sql.fetchval("SELECT shared_fen FROM payment") == 0
+    await stage.shared(2000)  # for the same cause
+    assert (await balances(stage.shop))["shared"] == 2000
+
+
+async def test_wechat_shared_what_was_called_refused(stage: Stage) -> None:
+    number = (await stage.share(2000)).json()["outOrderNo"]
+    _refused(stage.shop, f"{ORDERS}$")
+    await stage.go_on()
+    part = SharedPart(type="MERCHANT_ID", account=MERCHANT, amount=2000, result="SUCCESS")
+    order = SharingOrder(out_order_no=number, state="FINISHED", receivers=[part])
+    async with stage.shop.db.begin() as session:
+        outcome = await sharing_pursuit.learn(session, order, stage.shop.world.clock.now())
+    assert (outcome, await cases(stage.shop)) == ("share_after_end", ["share_refused", "share_after_end"])
+
+
 @pytest.mark.parametrize(("status", "code"), NOT_TOLD)
 async def test_a_return_that_may_not_be_asked_for_is_not_over(stage: Stage, status: int, code: str) -> None:
     """Called refused, it would be begun under a new number, and the merchant would pay twice."""
@@ -160,3 +204,19 @@ async def test_a_return_that_may_not_be_asked_for_is_not_over(stage: Stage, stat
         if (item["kind"], item["voucher"]) == ("share_returned", back)
     ]
     assert moved == [500]
+
+
+async def test_a_doubted_return_is_not_over_before_the_doubt_is(stage: Stage) -> None:
+    """As with a share; begun once more under a new number, the merchant would pay twice."""
+    number = await stage.shared(2000)
+    wish = {"amountFen": 500, "description": "多分了"}
+    back = (await stage.operator.post(f"/shares/{number}/parts/1/returns", wish)).json()["outReturnNo"]
+    pursue_return = stage.shop.worker.handlers()["payments.share_return"]
+    _lost(stage.shop, f"{RETURNS}$")
+    with pytest.raises(Unknown):
+        await pursue_return(back)
+    _not_told(stage.shop, f"{RETURNS}/", 404, "RESOURCE_NOT_EXISTS")
+    _refused(stage.shop, f"{RETURNS}$")
+    await pursue_return(back)
+    await stage.go_on(2)
+    assert (await stage.parts(), await cases(stage.shop)) == ([("success", 500)], [])

@@ -1,5 +1,6 @@
 """How a transfer ends other than by its user: it lapses, fails, is taken back, or is told to have ended by news of all kinds."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,8 +8,10 @@ import msgspec
 import pytest
 from cast import Shop
 from paying_out import Scene, balances, cases, promised, pursue, second_person, sign_in, state_of
+from sqlalchemy import text
 
-from payments.payouts import transferring
+from kit.database import Database
+from payments.payouts import pursuing, transferring
 from payments.wechatpay.gateway import Unknown
 from payments.wechatpay.transfers import TransferBill
 
@@ -65,6 +68,22 @@ async def test_staff_take_it_back(scene: Scene) -> None:
     assert (await state_of(operator, no), await balances(shop)) == ("cancelled", {})
     assert (await operator.post(f"/transfers/{no}/cancel")).json()["state"] == "cancelled"
     shop.mailbox.clear()
+
+
+async def test_who_takes_it_back_waits_for_who_sends_it(scene: Scene) -> None:
+    """Called cancelled while it is on its way to WeChat, it could be promised, and paid, once more."""
+    shop, operator, _, member = scene
+    no = await promised(operator, member)
+    async with shop.sql.transaction():
+        await shop.sql.execute("UPDATE transfer SET attempts = 1")  # what the worker does before it sends it
+        cancel = asyncio.create_task(operator.post(f"/transfers/{no}/cancel"))
+        async with asyncio.timeout(10):
+            while not await shop.sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+    answer = await cancel
+    assert (answer.status_code, answer.json()["state"]) == (200, "requested")
+    assert await balances(shop) == {"payouts": 500, "payouts_payable": -500}
+    assert await shop.sql.fetchval("SELECT cancel_wanted_by FROM transfer") is not None
 
 
 async def test_a_cancel_whose_answer_is_lost_is_repeated(scene: Scene) -> None:
@@ -139,3 +158,22 @@ async def test_older_news_changes_nothing_and_other_ends_are_cases(scene: Scene)
     assert await _learn(shop, out_bill_no=no, state="TRANSFERING") == "known"
     assert await _learn(shop, out_bill_no=no, state="FAIL") == "transfer_after_end"
     assert await state_of(operator, no) == "success"
+
+
+async def test_one_that_another_holds_up_holds_up_no_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    async def due(*_: Any) -> list[str]:
+        return ["held up", "free"]
+
+    async def pursue(db: Database, _gateway: Any, _clock: Any, number: str) -> None:
+        async with db.begin() as session:
+            if number == "held up":
+                await session.execute(text("SELECT FROM location FOR UPDATE NOWAIT"))
+            done.append(number)
+
+    monkeypatch.setattr(pursuing, "NOUNS", [("payments.any", due, pursue)])
+    async with shop.sql.transaction():
+        await shop.sql.execute("SELECT FROM location FOR UPDATE")
+        await shop.worker.pursue_payouts()
+    assert done == ["free"]

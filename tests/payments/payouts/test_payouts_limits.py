@@ -1,6 +1,7 @@
 """How much a user may get in a day, above what a second person agrees, and who may not at all."""
 
 import asyncio
+from datetime import timedelta, timezone
 
 from paying_out import (
     Scene,
@@ -51,6 +52,35 @@ async def test_many_small_transfers_are_no_way_around_the_limit(scene: Scene) ->
     assert (await operator.post(f"/transfers/{second}/cancel")).status_code == 200
     assert (await promise(operator, member, 200)).json()["state"] == "requested", "800 + 200, the rest was agreed to"
     assert (await promise(other, member, 30)).json()["state"] == "to_approve", "whoever asks"
+
+
+async def test_the_day_of_the_limit_is_beijings(scene: Scene) -> None:
+    """At eight in the morning a new day begins elsewhere."""
+    shop, operator, _, member = scene
+    await allow(operator, 1_000_000)
+    limits = {"refundApprovalAboveFen": None, "payoutApprovalAboveFen": 1000}
+    path, body = "/admin/v1/payment-policy", {"latePayment": "refund", "wrongAmount": "refund", **limits}
+    assert (await shop.http.put(path, headers=operator.headers, json=body)).status_code == 200
+    await second_person(shop, operator)
+    now = shop.world.clock.now().astimezone(timezone(timedelta(hours=8)))
+    seven = (now + timedelta(days=1)).replace(hour=7, minute=0)
+    states = []
+    for later in (seven - now, timedelta(hours=2), timedelta(hours=16)):  # at seven, nine, and one of the next day
+        shop.world.skip(seconds=later.total_seconds())
+        operator = await sign_in(shop, "second")
+        states.append((await promise(operator, member, 800)).json()["state"])
+    assert states == ["requested", "to_approve", "requested"]
+
+
+async def test_what_is_counted_today_outlives_the_workers_cleaning(scene: Scene) -> None:
+    shop, operator, _, member = scene
+    await allow(operator, 1000)
+    assert (await promise(operator, member, 600)).status_code == 201
+    await shop.sql.execute("INSERT INTO transfer_day VALUES ('wx', 'o', '2020-01-01', 0, 1)")
+    await shop.worker.clean()
+    assert await shop.sql.fetchval("SELECT count(*) FROM transfer_day WHERE day < '2021-01-01'") == 0
+    answer = await promise(operator, member, 500)
+    assert (answer.status_code, answer.json()["leftFen"]) == (422, 400)
 
 
 async def test_above_the_limit_a_second_person_agrees(scene: Scene) -> None:

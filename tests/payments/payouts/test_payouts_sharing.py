@@ -69,6 +69,29 @@ async def test_a_payment_that_was_not_opened_for_it_is_not_shared(shop: Shop) ->
     assert (await operator.post(f"/payments/{out_trade_no}/shares", wish)).json()["code"] == "not_shared"
 
 
+async def test_money_that_pays_for_nothing_is_neither_shared_nor_declared(shop: Shop) -> None:
+    """A wrong amount, on which a person must decide: it may have to go back whole."""
+    operator, buyer = await shop.operator(), await shop.buyer("odd")
+    decide = {"latePayment": "refund", "wrongAmount": "decide"}
+    for path, body in (
+        ("payout-policy", RULES),
+        ("payment-policy", {**decide, "refundApprovalAboveFen": None, "payoutApprovalAboveFen": None}),
+    ):
+        assert (await shop.http.put(f"/admin/v1/{path}", headers=operator.headers, json=body)).status_code == 200
+    (sku,) = await shop.stocked(9, price_fen=5000)
+    out_trade_no = await buyer.prepay(await buyer.order({sku: 1}))
+    await shop.sql.execute("UPDATE payment SET amount_fen = amount_fen + 1")
+    shop.world.pay(out_trade_no)
+    assert (await shop.notify()).status_code == 204
+    shop.world.skip(minutes=2)
+    for path, wish, code in (
+        ("shares", {"cause": "c", "unfreeze": True, "description": "解冻"}, "not_shared"),
+        ("declarations", {"customs": "NINGBO", "merchantCustomsNo": "310114K001"}, "not_declarable"),
+    ):
+        answer = await operator.post(f"/payments/{out_trade_no}/{path}", wish)
+        assert (answer.status_code, answer.json()["code"]) == (409, code)
+
+
 @pytest.mark.parametrize("effect", ["timeout_after", "500_after", "500", "unsigned"])
 async def test_a_lost_answer_shares_once(stage: Stage, effect: str) -> None:
     number = (await stage.share(2000)).json()["outOrderNo"]
@@ -182,6 +205,20 @@ async def test_a_return_that_fails_is_a_case_and_tried_again(stage: Stage) -> No
     stage.shop.world.skip(minutes=10)
     await stage.go_on(6)
     assert (await stage.refund_state(), await stage.parts()) == ("succeeded", [("success", 2000)])
+    stage.shop.mailbox.clear()
+
+
+async def test_what_staff_brought_back_before_is_no_try_in_vain(stage: Stage) -> None:
+    number = await stage.shared(2000)
+    wish = {"amountFen": 500, "description": "多分了"}
+    assert (await stage.operator.post(f"/shares/{number}/parts/1/returns", wish)).status_code == 201
+    await stage.go_on()
+    assert await stage.parts() == [("success", 500)]
+    await stage.refund()
+    await stage.go_on(2)
+    assert await stage.parts() == [("success", 2000)], "the rest is fetched at once"
+    await stage.go_on(4)
+    assert (await stage.refund_state(), await cases(stage.shop)) == ("succeeded", [])
     stage.shop.mailbox.clear()
 
 

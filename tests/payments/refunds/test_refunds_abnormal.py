@@ -53,6 +53,17 @@ async def test_to_another_card_of_the_payer_and_it_is_kept_nowhere(
     assert HOLDER not in written
 
 
+async def test_not_even_a_hash_of_a_card_is_kept(shop: Shop) -> None:
+    """Its digits could be found by trying, so the key does not tell whether the card is the same one."""
+    operator, _, number = await _abnormal(shop)
+    path, key = f"/refunds/{number}/apply-abnormal", "one-card-or-another"
+    first = await operator.post(path, CARD, key=key)
+    again = await operator.post(path, {**CARD, "bankAccount": "6222020903001483078"}, key=key)
+    assert (first.status_code, again.status_code, again.text) == (200, 200, first.text)
+    other = await operator.post(path, {"kind": "merchantBankCard"}, key=key)
+    assert (other.status_code, other.json()["code"]) == (422, "key_reused")
+
+
 async def test_to_the_merchants_card_leaves_a_case_for_who_pays_the_buyer(shop: Shop) -> None:
     operator, order, number = await _abnormal(shop)
     shop.world.tell("settings", refund_delay_s=1)

@@ -8,7 +8,7 @@ from cast import Shop
 from till_and_staff import Bought, ask, at_wechat, bought, late_money, swept
 
 from payments import refunds
-from payments.trades import RefundTrade
+from payments.trades import RefundAmount, RefundTrade
 from payments.wechatpay.gateway import Refused
 
 
@@ -28,6 +28,11 @@ async def _letters(shop: Shop, times: int = 1) -> None:
     shop.world.skip(seconds=5)
     for _ in range(times):
         assert (await shop.notify()).status_code == 204
+
+
+async def _learn(shop: Shop, trade: RefundTrade) -> str:
+    async with shop.db.begin() as session:
+        return await refunds.learn(session, shop.worker.payee, trade, shop.world.clock.now())
 
 
 async def test_a_refund_made_in_the_portal_is_booked_like_ours(shop: Shop) -> None:
@@ -105,10 +110,8 @@ async def test_by_hand_and_by_us_at_once_comes_out_even(shop: Shop) -> None:
 
 async def test_a_refund_of_no_payment_of_ours_is_a_case(shop: Shop) -> None:
     await bought(shop)
-    async with shop.db.begin() as session:
-        trade = RefundTrade(out_refund_no="X1", out_trade_no="Pnobody00001", status="SUCCESS")
-        said = await refunds.learn(session, shop.worker.payee, trade, shop.world.clock.now())
-    assert said == "unknown_refund"
+    trade = RefundTrade(out_refund_no="X1", out_trade_no="Pnobody00001", status="SUCCESS")
+    assert await _learn(shop, trade) == "unknown_refund"
 
 
 async def test_staff_may_have_wechat_asked_about_any_number(shop: Shop) -> None:
@@ -130,16 +133,11 @@ async def test_the_answer_the_news_and_our_question_at_once_end_it_once(shop: Sh
         shop.world.skip(seconds=5)
         letter = shop.mailbox.take()
         trade: Any = await shop.worker.gateway.query_refund(number)
-
-        async def learn(known: Any = trade) -> str:
-            async with shop.db.begin() as session:
-                return await refunds.learn(session, shop.worker.payee, known, shop.world.clock.now())
-
         worker = shop.worker
         await asyncio.gather(
             shop.notify(letter),
             shop.notify(letter),
-            learn(),
+            _learn(shop, trade),
             refunds.ask(worker.db, worker.gateway, worker.payee, worker.clock, number),
         )
     assert [row["state"] for row in await order.rows()] == ["succeeded"] * 3
@@ -150,3 +148,57 @@ async def test_the_answer_the_news_and_our_question_at_once_end_it_once(shop: Sh
     assert {refund["status"] for refund in at_wechat(shop) if refund["out_trade_no"] == order.out_trade_no} == {
         "SUCCESS"
     }
+
+
+async def test_two_who_hear_of_it_at_once_write_it_down_once(shop: Shop) -> None:
+    """The news and a question: the second waits for the payment, and finds what the first has written."""
+    order = await bought(shop)
+    await _by_hand(order, "5030000000004", order.total_fen)
+    shop.world.skip(seconds=5)
+    trade: Any = await shop.worker.gateway.query_refund("5030000000004")
+    async with shop.sql.transaction():
+        await shop.sql.execute("SELECT FROM payment WHERE out_trade_no = $1 FOR UPDATE", order.out_trade_no)
+        both = [asyncio.create_task(_learn(shop, trade)) for _ in range(2)]
+        async with asyncio.timeout(10):
+            while await shop.sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < len(both):
+                await asyncio.sleep(0.01)
+    assert sorted(await asyncio.gather(*both)) == ["known", "succeeded"]
+    assert [row["state"] for row in await order.rows()] == ["succeeded"]
+    assert await shop.sql.fetchval("SELECT count(*) FROM payment_exception") == 0
+    shop.mailbox.clear()
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [{"mchid": "1999999999"}, {"sub_mchid": "1999999998"}, {"transaction_id": "4200000000202601010000000000"}],
+)
+async def test_one_of_another_account_or_payment_is_not_ours(shop: Shop, theirs: dict[str, Any]) -> None:
+    """It names a number of ours all the same."""
+    order = await bought(shop)
+    said = {"out_refund_no": "5030000000005", "out_trade_no": order.out_trade_no, "status": "SUCCESS"}
+    trade = RefundTrade(**said, amount=RefundAmount(refund=100), **theirs)
+    assert await _learn(shop, trade) == "unknown_refund"
+    assert (await order.rows(), (await order.payment())["refunded_fen"]) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"amount": RefundAmount(refund=501)},
+        {"mchid": "1999999999"},
+        {"sub_mchid": "1999999998"},
+        {"out_trade_no": "Pnobody00001"},
+        {"transaction_id": "4200000000202601010000000000"},
+        {"status": "MELTED"},
+    ],
+)
+async def test_news_that_contradicts_what_we_asked_is_a_case_and_moves_nothing(
+    shop: Shop, theirs: dict[str, Any]
+) -> None:
+    operator, order = await shop.operator(), await bought(shop)
+    number = (await ask(operator, order.no, amountFen=500)).json()["refund"]["no"]
+    trade = RefundTrade(**{"out_refund_no": number, "status": "SUCCESS", **theirs})
+    assert await _learn(shop, trade) == "refund_mismatch"
+    shown = (await operator.get(f"/refunds/{number}")).json()
+    assert (shown["state"], [case["kind"] for case in shown["cases"]]) == ("requested", ["refund_mismatch"])
+    assert [posting["cause"] for posting in shown["postings"]] == [f"refund:{number}"]

@@ -1,7 +1,7 @@
 """Money that is nobody's yet stays in somebody's sight, however often it goes wrong."""
 
 from cast import Operator, Shop
-from test_refunds_abnormal import _abnormal
+from test_refunds_abnormal import CARD, _abnormal
 from test_refunds_found import _by_hand
 from till_and_staff import another, ask, bought, late_money, policy, swept
 
@@ -31,6 +31,23 @@ async def test_to_the_merchants_card_with_a_lost_answer_somebody_still_owes_the_
     again = await operator.post(f"/refunds/{number}/apply-abnormal", wish, key="lost-answer")
     assert again.status_code == 200, again.text
     assert await _open_kinds(shop) == ["refund_to_merchant"]
+
+
+async def test_when_the_payers_card_is_taken_after_all_nobody_owes_the_buyer(shop: Shop) -> None:
+    """The wish for the merchant's card never came through: paid by hand as well, the buyer would have it twice."""
+    operator, order, number = await _abnormal(shop)
+    shop.world.tell("settings", refund_delay_s=1)
+    shop.world.faults(method="POST", path=".*/apply-abnormal-refund", times=1, effect="500")
+    answer = await operator.post(f"/refunds/{number}/apply-abnormal", {"kind": "merchantBankCard"})
+    assert answer.status_code == 503, answer.text
+    assert await _open_kinds(shop) == ["refund_abnormal", "refund_to_merchant"]
+    answer = await operator.post(f"/refunds/{number}/apply-abnormal", CARD)
+    assert (answer.status_code, answer.json()["state"]) == (200, "processing"), answer.text
+    assert [case["resolution"] for case in answer.json()["cases"]] == [None, "sent_to_payer"]
+    shop.world.skip(seconds=5)
+    assert (await shop.notify()).status_code == 204
+    assert (await order.rows())[0]["state"] == "succeeded"
+    assert await _open_kinds(shop) == []
 
 
 async def test_what_wechat_refuses_to_send_to_the_merchants_card_owes_nobody_anything(shop: Shop) -> None:

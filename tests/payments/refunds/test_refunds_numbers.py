@@ -9,7 +9,7 @@ from till_and_staff import ask, at_wechat, bought, heard, late_money, swept
 
 from payments import refunds
 from payments.refunds import number_of
-from payments.wechatpay.gateway import Unknown
+from payments.wechatpay.gateway import Refused, Unknown
 
 
 async def test_the_number_follows_from_the_cause_wherever_it_is_asked(shop: Shop) -> None:
@@ -69,6 +69,61 @@ async def test_an_empty_purse_is_waited_for_under_the_same_number_and_alarmed_af
     (row,) = await order.rows()
     assert (row["out_refund_no"], row["state"], row["waiting_for"]) == (number, "succeeded", None)
     assert await shop.sql.fetchval(f"{count} AND resolved_at IS NULL") == 0
+
+
+async def test_a_minute_between_parts_does_not_put_the_alarm_off(shop: Shop) -> None:
+    """Two parts of one payment wait for money, and now and then for each other."""
+    operator, order = await shop.operator(), await bought(shop)
+    shop.world.tell("merchant/balance", fen=0)
+    first, second = [(await ask(operator, order.no, amountFen=100)).json()["refund"]["no"] for _ in range(2)]
+    await shop.worker.submit_refund(first)
+    shop.world.skip(seconds=70)
+    await shop.worker.submit_refund(second)
+    await shop.worker.submit_refund(first)  # too soon after the other one
+    assert (await operator.get(f"/refunds/{first}")).json()["waitingFor"] == "not_enough"
+    shop.world.skip(minutes=59)
+    await shop.worker.submit_refund(first)
+    late = await shop.sql.fetch("SELECT reference FROM payment_exception WHERE kind = 'refund_not_enough'")
+    assert [case["reference"] for case in late] == [first]
+
+
+async def _refused_so_often(shop: Shop, number: str, times: int) -> None:
+    """WeChat says what may pass, so it is tried again."""
+    shop.world.faults(
+        method="POST", path=".*/refunds", times=times, effect="refused", status=400, code="INVALID_REQUEST"
+    )
+    for _ in range(times):
+        with pytest.raises(Refused):
+            await shop.worker.submit_refund(number)
+
+
+async def test_a_refusal_that_may_pass_is_believed_when_it_stays_whatever_went_wrong_before(shop: Shop) -> None:
+    operator, order = await shop.operator(), await bought(shop)
+    number = (await ask(operator, order.no, amountFen=500)).json()["refund"]["no"]
+    shop.world.faults(method="POST", path=".*/refunds", times=4, effect="500")
+    for _ in range(4):
+        with pytest.raises(Unknown):
+            await shop.worker.submit_refund(number)
+    shop.world.tell("merchant/balance", fen=0)
+    for _ in range(4):
+        await shop.worker.submit_refund(number)
+    await _refused_so_often(shop, number, 6)
+    assert (await order.rows())[0]["state"] == "requested"
+    shop.world.faults(method="POST", path=".*/refunds", effect="refused", status=400, code="INVALID_REQUEST")
+    await shop.worker.submit_refund(number)
+    assert (await order.rows())[0]["state"] == "refused"
+
+
+async def test_what_staff_set_going_again_is_tried_as_often_again(shop: Shop) -> None:
+    operator, late = await shop.operator(), await late_money(shop)
+    number = (await late.rows())[0]["out_refund_no"]
+    await _refused_so_often(shop, number, 6)
+    shop.world.faults(method="POST", path=".*/refunds", effect="refused", status=400, code="INVALID_REQUEST")
+    await shop.worker.submit_refund(number)
+    assert (await operator.post(f"/refunds/{number}/retry")).json()["state"] == "requested"
+    await _refused_so_often(shop, number, 2)
+    await shop.worker.submit_refund(number)
+    assert (await late.rows())[0]["state"] in {"processing", "succeeded"}
 
 
 @pytest.mark.parametrize("effect", ["429", "500", "500_after", "bad_response_signature"])

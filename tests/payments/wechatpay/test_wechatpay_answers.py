@@ -48,6 +48,7 @@ async def test_a_body_is_signed_as_it_is_sent(false_wechat: FalseWeChat) -> None
         pytest.param({"signed_text": b"{}"}, id="signature of something else"),
         pytest.param({"status": 202}, id="accepted"),
         pytest.param({"status": 302, "headers": {"Location": "http://127.0.0.1:9/"}}, id="moved"),
+        pytest.param({"status": 408, "signed": False}, id="timed out on its way"),
         pytest.param({"status": 429}, id="too fast"),
         pytest.param({"status": 500}, id="500"),
         pytest.param({"status": 502, "signed": False}, id="502"),
@@ -138,7 +139,7 @@ async def test_a_payer_at_the_counter_who_types_a_password(
 
 
 async def test_a_payment_code_whose_answer_is_lost_is_unknown(false_wechat: FalseWeChat) -> None:
-    for how in ({"status": 202, "signed": False}, {"status": 500}, {"signed": False}):
+    for how in ({"status": 202, "signed": False}, {"status": 408}, {"status": 500}, {"signed": False}):
         false_wechat.say({"code": "USERPAYING", "message": "x"}, **how)
         with pytest.raises(Unknown):
             await _charge(false_wechat)

@@ -3,10 +3,15 @@
 import asyncio
 import json
 import time
+from base64 import b64decode
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
+from cryptography.hazmat.primitives.hashes import SHA1
 from false_wechat import FalseWeChat, platform
 
+from payments.wechatpay import sealing
 from payments.wechatpay.gateway import Refused, Unknown
 
 TRADE = {"out_trade_no": "P00000001", "trade_state": "NOTPAY", "mchid": "1900000109", "appid": "wx0123456789abcdef"}
@@ -118,6 +123,14 @@ class TestRotation:
         assert keyring.find(past.serial) is None
         assert keyring.find(new.serial) is not None
 
+    async def test_one_that_expires_while_it_is_held_is_believed_no_more(self, older_wechat: FalseWeChat) -> None:
+        past = platform("past", begins_days=-900, ends_days=-1)
+        older_wechat.gateway.keyring.hold(json.dumps({"data": [past.entry()]}).encode())
+        older_wechat.offered = [past]
+        older_wechat.say(TRADE, by=past)
+        with pytest.raises(Unknown):
+            await older_wechat.gateway.query("P00000001")
+
     async def test_secrets_are_sealed_to_the_one_that_began_last(self, older_wechat: FalseWeChat) -> None:
         first = platform("first", begins_days=-300, ends_days=3000)
         second, third = platform("second", begins_days=-2, ends_days=300), platform("third", begins_days=5)
@@ -129,6 +142,37 @@ class TestRotation:
         older_wechat.say({"echo_message": "x", "encrypted_echo_message": "x"}, by=first)
         await older_wechat.gateway.echo("x", secret="y")
         assert older_wechat.heard[-1].headers["wechatpay-serial"] == second.serial
+
+    @pytest.mark.parametrize("what", ["refund", "transfer", "receiver"])
+    async def test_who_carries_a_secret_names_the_certificate_that_opens_it(
+        self, older_wechat: FalseWeChat, what: str
+    ) -> None:
+        one, gateway = platform("old"), older_wechat.gateway
+        older_wechat.offered = [one]
+        await gateway.refresh_keys()
+        older_wechat.say({"out_refund_no": "R00000001", "out_bill_no": "B00000001", "state": "ACCEPTED"}, by=one)
+        if what == "refund":
+            card = {"bank_type": "ICBC_DEBIT", "bank_account": "6222020200112233445", "real_name": "张三"}
+            await gateway.apply_abnormal(refund_id="5", out_refund_no="R00000001", kind="USER_BANK_CARD", **card)
+        elif what == "transfer":
+            bill: dict[str, Any] = {
+                "appid": "wx0",
+                "scene_id": "1000",
+                "openid": "o0",
+                "amount_fen": 30,
+                "remark": "x",
+                "report": {},
+            }
+            name = sealing.seal(gateway.keyring, "张三")
+            await gateway.transfers.create(out_bill_no="B00000001", user_name=name, **bill)
+        else:
+            name = sealing.seal(gateway.keyring, "张三")
+            await gateway.sharing.add_receiver(kind="MERCHANT_ID", account="1", relation="SUPPLIER", name=name)
+        heard = older_wechat.heard[-1]
+        assert heard.headers["wechatpay-serial"] == one.serial
+        (sealed,) = (heard.json[name] for name in ("real_name", "user_name", "name") if name in heard.json)
+        oaep = OAEP(MGF1(SHA1()), SHA1(), None)  # WeChat's own choice
+        assert one.private.decrypt(b64decode(sealed), oaep).decode() == "张三"
 
     async def test_a_404_of_a_merchant_without_certificates_is_told(self, older_wechat: FalseWeChat) -> None:
         older_wechat.say({"code": "RESOURCE_NOT_EXISTS", "message": "无可用的平台证书"}, status=404, signed=False)
