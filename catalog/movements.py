@@ -65,7 +65,8 @@ _MOVE = text(
 
 
 # The same lock, check and update as `_MOVE`, for many orders in one statement of somebody else's: `short` is empty
-# exactly when all has moved. Each part is a SKU of an order; the parts of one SKU are moved together.
+# exactly when all has moved. Each part is a SKU of an order; the parts of one SKU are moved together. What else must hold
+# is said by `unless`, which stands before: nothing moves when it has rows.
 RESERVE = """
     part AS MATERIALIZED (
         SELECT * FROM unnest(:part_skus, :part_quantities, :part_refs, :part_actors, :part_ats)
@@ -76,7 +77,9 @@ RESERVE = """
         SELECT sku_id, available FROM stock WHERE location_id = :location AND sku_id = ANY(:part_skus)
         ORDER BY sku_id FOR NO KEY UPDATE
     ), short AS MATERIALIZED (
-        SELECT w.sku_id FROM wish w LEFT JOIN held h USING (sku_id) WHERE coalesce(h.available, 0) < w.quantity
+        SELECT w.sku_id, false AS otherwise FROM wish w LEFT JOIN held h USING (sku_id)
+        WHERE coalesce(h.available, 0) < w.quantity
+        UNION ALL SELECT sku_id, true FROM unless
     ), moved AS (
         UPDATE stock s SET available = s.available - w.quantity, reserved = s.reserved + w.quantity
         FROM wish w WHERE s.sku_id = w.sku_id AND s.location_id = :location AND NOT EXISTS (SELECT FROM short)

@@ -142,7 +142,7 @@ async def close_order(
     async def work(again: bool) -> AdminOrderView:
         await closing.cancel(db, gateway, payee, clock, no, by=actor.label, reason=data.reason, again=again)
         async with db.begin() as session:
-            await _record(session, actor, "order.close", no, now, reason=data.reason)
+            await _record(session, actor, "order.close", no, now, reason=closing.code_of(data.reason))
         return await _view(request, db, clock, no)
 
     wish = idempotency.intent(actor.label, f"closeOrder:{no}", idempotency_key, data)

@@ -35,6 +35,7 @@ class Filed(Mine):
     member_id: int
     channel: str
     source: dict[str, Any]
+    trace: list[dict[str, Any]]
     close_reason: str | None
     events: list[EventView]
 
@@ -45,13 +46,14 @@ _EVENTS: Final = ", ".join(
 )
 _ONE = Statement(
     f"""
-    SELECT {mine.ONE}, o.member_id, o.channel, o.source::text, o.close_reason,
+    SELECT {mine.ONE}, o.member_id, o.channel, o.source::text, o.trace::text, o.close_reason,
         (SELECT json_agg(x)::text FROM (SELECT {_EVENTS} FROM order_event e WHERE e.order_id = o.id ORDER BY e.id) x)
     FROM orders o WHERE o.no = :no
     """,  # noqa: S608  (only our own constants)
     no=Text,
 )
 _source = msgspec.json.Decoder(dict[str, Any])
+_trace = msgspec.json.Decoder(list[dict[str, Any]])
 _events = msgspec.json.Decoder(list[EventView])
 
 
@@ -84,12 +86,13 @@ async def search(
 async def one(connection: Any, no: str) -> Filed:
     """Raises `OrderNotFound` (404)."""
     for row in await _ONE.fetch(connection, no=no):
-        fields, (member_id, channel, source, close_reason, events) = mine.fields(row)
+        fields, (member_id, channel, source, trace, close_reason, events) = mine.fields(row)
         return Filed(
             **fields,
             member_id=member_id,
             channel=channel,
             source=_source.decode(source),
+            trace=_trace.decode(trace),
             close_reason=close_reason,
             events=_events.decode(events or "[]"),
         )

@@ -32,6 +32,12 @@ class EmptyWish(Unprocessable):
     zh = "没有可结算的商品"
 
 
+class TooManyKinds(Unprocessable):
+    """An order has at most {most} kinds of goods, and these are {chosen}; take some out."""
+
+    zh = "一笔订单最多 {most} 种商品，当前选择了 {chosen} 种"
+
+
 class AddressNeeded(Unprocessable):
     """Choose an address of yours."""
 
@@ -94,7 +100,7 @@ class Considered(msgspec.Struct):
 
 
 async def consider(session: AsyncSession, member: SignedIn, wish: Wish) -> Considered:
-    """Price the wish at today's prices. Raises `EmptyWish`, `UnknownSku`, `OrderTooLarge` (422)."""
+    """Price the wish at today's prices. Raises `EmptyWish`, `TooManyKinds`, `UnknownSku`, `OrderTooLarge` (422)."""
     lines = await basket.selected(session, member.member_id) if wish.from_cart else wish.lines
     wants = summed(lines)
     found = await offers.quote(session, list(wants))
@@ -103,12 +109,14 @@ async def consider(session: AsyncSession, member: SignedIn, wish: Wish) -> Consi
 
 
 def summed(lines: Sequence[tuple[int, int]]) -> dict[int, int]:
-    """Quantities by SKU; two lines of one SKU are one. Raises `EmptyWish` (422) for none, or too many."""
+    """Quantities by SKU; two lines of one SKU are one. Raises `EmptyWish`, `TooManyKinds` (422)."""
     wants: dict[int, int] = {}
     for sku_id, quantity in lines:
         wants[sku_id] = wants.get(sku_id, 0) + quantity
-    if not wants or len(wants) > MAX_LINES:
-        raise EmptyWish(max_lines=MAX_LINES)
+    if not wants:
+        raise EmptyWish
+    if len(wants) > MAX_LINES:
+        raise TooManyKinds(most=MAX_LINES, chosen=len(wants))
     return wants
 
 

@@ -23,6 +23,7 @@ from shop.orders.checkout import (
     EmptyWish,
     NotDelivered,
     PriceChanged,
+    TooManyKinds,
     TooManyUnpaid,
 )
 from shop.orders.own_placing import OwnPlacing, wish_of
@@ -35,7 +36,7 @@ from shop.orders.schemas import (
 )
 
 Req = Request[Any, Any, Any]
-_WISH = (*BODY, SignInNeeded, EmptyWish, UnknownSku, OrderTooLarge)
+_WISH = (*BODY, SignInNeeded, EmptyWish, TooManyKinds, UnknownSku, OrderTooLarge)
 
 
 @post(

@@ -69,18 +69,18 @@ async def _intend(session: AsyncSession, order: Order, *, by: str, reason: str, 
         if live is None:
             await _cancel(session, order, by=by, at=at)
             return None
-        history.move(session, order, OrderState.CLOSING, what="closing", by=by, at=at, reason=_code(reason))
+        history.move(session, order, OrderState.CLOSING, what="closing", by=by, at=at, reason=code_of(reason))
     order.close_at = at + _AGAIN
     return live
 
 
-def _code(reason: str | None) -> str:
+def code_of(reason: str | None) -> str:
     """For the log, which is for good: what a person wrote stands in the order only, where it can be erased."""
     return reason if reason in _CODES else "written"
 
 
 async def _cancel(session: AsyncSession, order: Order, *, by: str, at: datetime) -> None:
-    reason = _code(order.close_reason or "timeout")
+    reason = code_of(order.close_reason or "timeout")
     history.move(session, order, OrderState.CANCELLED, what="cancelled", by=by, at=at, reason=reason)
     order.cancelled_at = at
     await session.flush()

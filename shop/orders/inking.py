@@ -1,6 +1,6 @@
 """Drafts become orders: one statement writes all of them, or nothing.
 
-Locks: the stock rows, in order of SKU, all at once; inserts anywhere.
+Locks: the stock rows, then the cart lines, each in order and all at once; inserts anywhere.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,15 @@ def _unnest(prefix: str, columns: dict[str, Any]) -> str:
 
 _WRITE = Statement(
     f"""
-    WITH {movements.RESERVE}, ask AS MATERIALIZED (
+    WITH wanted AS MATERIALIZED (
+        SELECT * FROM {_unnest("taken", _TAKEN)}
+    ), carted AS MATERIALIZED (
+        SELECT c.member_id, c.sku_id FROM cart_line c JOIN wanted w ON c.member_id = w.members AND c.sku_id = w.skus
+        ORDER BY c.member_id, c.sku_id FOR UPDATE OF c
+    ), unless AS MATERIALIZED (
+        SELECT skus AS sku_id FROM wanted
+        WHERE NOT EXISTS (SELECT FROM carted c WHERE c.member_id = members AND c.sku_id = skus)
+    ), {movements.RESERVE}, ask AS MATERIALIZED (
         SELECT * FROM {_unnest("order", _ORDER)} WHERE NOT EXISTS (SELECT FROM short)
     ), ordered AS (
         INSERT INTO orders (id, no, member_id, channel, source, state, goods_fen, discount_fen, freight_fen, total_fen,
@@ -51,13 +59,13 @@ _WRITE = Statement(
         INSERT INTO order_event (order_id, what, from_state, to_state, by, facts, at)
         SELECT id, 'placed', NULL, 'unpaid', actor, '{{}}', at FROM ask
     ), taken AS (
-        DELETE FROM cart_line c USING {_unnest("taken", _TAKEN)}
-        WHERE c.member_id = w.members AND c.sku_id = w.skus AND NOT EXISTS (SELECT FROM short)
+        DELETE FROM cart_line c USING carted w
+        WHERE c.member_id = w.member_id AND c.sku_id = w.sku_id AND NOT EXISTS (SELECT FROM short)
     ), kept AS (
         INSERT INTO idempotency_key (actor, operation, key, content, answer, started_at)
         SELECT actor, :operation, key, content, answer::jsonb, at FROM ask
     )
-    SELECT sku_id FROM short
+    SELECT bool_or(otherwise) FROM short HAVING count(*) > 0
     """,  # noqa: S608  (only our own constants)
     operation=Text,
     **{f"order_{name}": ARRAY(type_) for name, type_ in _ORDER.items()},
@@ -67,10 +75,15 @@ _WRITE = Statement(
 )
 
 
+class CartEmptied(Exception):
+    """A line of a cart that is ordered is there no more: another process has ordered it, or its member took it out."""
+
+
 async def write(connection: Any, drafts: Sequence[Draft]) -> bool:
     """Write all of `drafts`; or nothing, and `False`, when they want more together than there is of a SKU.
 
-    Raises what asyncpg raises: `UniqueViolationError` when a key among them was used meanwhile.
+    Raises `CartEmptied`: nothing is written, draw them anew; and what asyncpg raises: `UniqueViolationError` when a key
+    among them was used meanwhile.
     """
     values: dict[str, list[Any]] = {
         f"{prefix}_{name}": []
@@ -81,7 +94,10 @@ async def write(connection: Any, drafts: Sequence[Draft]) -> bool:
         for name, value in zip(_ORDER, _order(draft), strict=True):
             values[f"order_{name}"].append(value)
         _add_lines(values, draft)
-    return not await _WRITE.fetch(connection, **values, location=DEFAULT_LOCATION, operation=OPERATION)
+    in_the_way = await _WRITE.fetch(connection, **values, location=DEFAULT_LOCATION, operation=OPERATION)
+    if in_the_way and in_the_way[0][0]:
+        raise CartEmptied
+    return not in_the_way
 
 
 def _order(draft: Draft) -> tuple[Any, ...]:

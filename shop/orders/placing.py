@@ -84,6 +84,18 @@ def _wanted(ask: Ask) -> int | None:
 
 
 async def _together(connection: Any, batch: Sequence[Asked]) -> None:
+    """Again when a cart among them was emptied meanwhile: it is read anew, and whoever wanted it is told of what is left."""
+    for _ in range(_TRIES):
+        try:
+            await _once(connection, batch)
+        except inking.CartEmptied:
+            continue
+        return
+    for asked in batch:
+        asked.refuse(StillRunning())
+
+
+async def _once(connection: Any, batch: Sequence[Asked]) -> None:
     drawn = await drafts.draw(connection, [asked.ask for asked in batch])
     ready: list[tuple[Asked, Draft]] = []
     refused: list[tuple[Asked, Placed | Problem]] = []

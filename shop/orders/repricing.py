@@ -87,10 +87,17 @@ def _figures(order: Order, price: NewPrice) -> tuple[int, int]:
         discount = order.goods_fen + freight - price.total_fen
     else:
         discount = order.discount_fen if price.discount_fen is None else price.discount_fen
+    quoted = _quoted_freight(order)
     total = order.goods_fen - discount + freight
-    if not 0 <= discount <= order.goods_fen or not 0 < total <= money.MAX_FEN:
+    if freight > quoted or not 0 <= discount <= order.goods_fen or not 0 < total <= money.MAX_FEN:
+        freight = min(freight, quoted)
         raise PriceOutOfRange(least_fen=max(freight, 1), most_fen=order.goods_fen + freight)
     return discount, freight
+
+
+def _quoted_freight(order: Order) -> int:
+    """What the buyer agreed to when the order was placed: nobody is asked for more afterwards."""
+    return next((int(step["fen"]) for step in order.trace if step["step"] == "freight"), order.freight_fen)
 
 
 def _changes(order: Order, price: NewPrice) -> bool:
@@ -103,12 +110,13 @@ async def _put(session: AsyncSession, order: Order, price: NewPrice, *, by: str,
     order.discount_fen, order.freight_fen = _figures(order, price)
     order.total_fen = order.goods_fen - order.discount_fen + order.freight_fen
     figures = {"discountFen": order.discount_fen, "freightFen": order.freight_fen, "totalFen": order.total_fen}
-    order.trace = [*order.trace, {"step": "reprice", **figures}]
+    # What a person writes stands in the order only, where it can be erased.
+    order.trace = [*order.trace, {"step": "reprice", **figures, "reason": reason}]
     lines = await history.lines_of(session, order)
     shares = money.share(order.goods_fen - order.discount_fen, [line.unit_fen * line.quantity for line in lines])
     for line, paid_fen in zip(lines, shares, strict=True):
         line.paid_fen = paid_fen
-    facts = {"from_fen": old, "to_fen": order.total_fen, "reason": reason}
+    facts = {"from_fen": old, "to_fen": order.total_fen}
     history.remark(session, order, what="repriced", by=by, at=at, **facts)
     await audit.record(session, at=at, actor=by, action="order.reprice", subject=("order", order.no), facts=facts)
     await session.flush()

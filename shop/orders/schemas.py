@@ -176,6 +176,8 @@ class AdminOrderView(OrderDetail, kw_only=True, rename="camel"):
     member_id: str
     channel: str
     source: dict[str, Any]
+    trace: list[dict[str, Any]]
+    """How the price came about, step by step; who gave it another one, and when, is in `events`, why is here."""
     close_reason: str | None
     events: list[EventView]
 

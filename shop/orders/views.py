@@ -164,6 +164,7 @@ def for_staff(filed: Filed, now: datetime, language: str) -> AdminOrderView:
         member_id=str(filed.member_id),
         channel=filed.channel,
         source=filed.source,
+        trace=filed.trace,
         close_reason=filed.close_reason,
         events=filed.events,
     )

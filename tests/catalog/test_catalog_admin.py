@@ -1,5 +1,6 @@
 """What staff do: products, categories, stock; each change audited, each mistake named."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,25 @@ async def test_replacing_changes_adds_and_disables(web: httpx.AsyncClient, staff
     assert len(seen["skus"]) == 2
     assert [item["title"] for item in (await web.get("/api/v1/products?q=衬衫")).json()["items"]] == ["长袖衬衫"]
     assert (await web.get("/api/v1/products?q=纯棉")).json()["items"] == []
+
+
+async def test_of_two_who_replace_it_at_once_the_second_is_told(staff: Ask, sql: Any) -> None:
+    """Both have read version 1, and both wait for the same row."""
+    body = await shirt(staff)
+    made = (await staff("POST", "/products", body)).json()
+    skus = [{**sku("T-R", "red", 5900), "id": made["skus"][0]["id"]}]
+    wishes = [{**body, "title": title, "version": 1, "skus": skus} for title in ("甲", "乙")]
+    async with sql.transaction():
+        await sql.execute("SELECT FROM product WHERE id = $1 FOR UPDATE", int(made["id"]))
+        both = [asyncio.create_task(staff("PUT", f"/products/{made['id']}", wish)) for wish in wishes]
+        async with asyncio.timeout(10):
+            while await sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < len(both):
+                await asyncio.sleep(0.01)
+    answers = [await one for one in both]
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    kept = (await staff("GET", f"/products/{made['id']}")).json()
+    assert [kept["title"]] == [answer.json()["title"] for answer in answers if answer.status_code == 200]
+    assert kept["version"] == 2
 
 
 MISTAKES: list[tuple[dict[str, Any], int, str, str | None]] = [

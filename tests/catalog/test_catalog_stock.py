@@ -144,6 +144,36 @@ async def test_operators_count_while_orders_run(db: Database, sql: Any, clock: M
     assert await sql.fetch(UNBALANCED) == []
 
 
+@pytest.mark.parametrize(
+    ("verb", "pieces", "ends_at"),
+    [
+        (stock.set_available, 7, (7, 3, 0)),  # what was counted is what is there
+        (stock.adjust, -2, (0, 3, 0)),
+        (stock.adjust, -3, (2, 3, 0)),  # refused: those three have just been promised
+    ],
+)
+async def test_an_operator_waits_for_who_is_reserving(
+    db: Database, sql: Any, clock: ManualClock, stocked: Stocked, verb: Any, pieces: int, ends_at: tuple[int, int, int]
+) -> None:
+    (sku,) = await stocked(5)
+
+    async def correct() -> None:
+        async with db.begin() as session:
+            await verb(session, sku, pieces, reason="盘点", actor="staff:1", at=clock.now())
+
+    async with sql.transaction():
+        await sql.execute("SELECT FROM stock WHERE sku_id = $1 FOR NO KEY UPDATE", sku)
+        correcting = asyncio.create_task(correct())
+        async with asyncio.timeout(10):
+            while not await sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+        await sql.execute("UPDATE stock SET available = available - 3, reserved = reserved + 3 WHERE sku_id = $1", sku)
+    (refused,) = await asyncio.gather(correcting, return_exceptions=True)
+
+    assert await levels(sql, sku) == [ends_at]
+    assert isinstance(refused, stock.BelowZero) == (pieces == -3)
+
+
 async def test_an_adjustment_below_zero_says_what_is_there(
     db: Database, sql: Any, clock: ManualClock, stocked: Stocked
 ) -> None:

@@ -131,7 +131,9 @@ class Machine:
             if approved:
                 await self._staff(lambda s, number=number: refunds.approve(s, number, **told))
             else:
-                await self._staff(lambda s, number=number: refunds.reject(s, self.shop.worker.payee, number, **told))
+                await self._staff(
+                    lambda s, number=number: refunds.reject(s, self.shop.worker.payee, number, reason="x", **told)
+                )
 
     async def _staff(self, act: Any) -> None:
         with suppress(Conflict, Unprocessable):

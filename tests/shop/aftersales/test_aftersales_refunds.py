@@ -55,6 +55,20 @@ async def test_all_of_it_in_pieces_is_exactly_what_was_paid(shop: Shop) -> None:
     assert (more.status_code, more.json()["code"]) == (422, "more_than_ordered")
 
 
+async def test_what_was_shipped_is_not_on_sale_again_and_its_freight_is_spent(shop: Shop) -> None:
+    operator = await shop.operator()
+    buyer, no, line, sku = await _paid(shop, 3333, 2)
+    shipped = await operator.post(f"/orders/{no}/ship", {"carrier": "SF", "trackingNo": "SF1234567890"})
+    assert shipped.json()["freightFen"] > 0
+    sale = (await operator.refund(no, {line: 2})).json()
+    assert (sale["amountFen"], sale["freightFen"], sale["restock"]) == (6666, 0, False)
+    assert await shop.stock(sku) == (8, 0, 2)
+    await _finish(shop)
+    order = (await buyer.get(f"/orders/{no}")).json()
+    assert (order["state"], order["refundedFen"]) == ("shipped", 6666)
+    assert await shop.stock(sku) == (8, 0, 2)
+
+
 async def test_two_operators_at_once_do_not_refund_twice(shop: Shop) -> None:
     operator = await shop.operator()
     _, no, line, _ = await _paid(shop, 5000, 1)

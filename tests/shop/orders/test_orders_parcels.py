@@ -41,6 +41,21 @@ async def test_unpaid_is_neither_shipped_nor_confirmed(shop: Shop) -> None:
     assert (await buyer.post(f"/orders/{no}/confirm")).status_code == 409
 
 
+async def test_what_is_all_being_refunded_is_not_shipped(shop: Shop) -> None:
+    """The money is promised, if not gone yet; one piece that is still owed is sent."""
+    operator = await shop.operator()
+    buyer = await shop.buyer("alice")
+    (a,) = await shop.stocked(9)
+    for refunded, status, state in ((2, 409, "paid"), (1, 200, "shipped")):
+        no = await shop.paid_order(buyer, {a: 2})
+        line = (await buyer.get(f"/orders/{no}")).json()["lines"][0]["id"]
+        assert (await operator.refund(no, {line: refunded})).status_code == 201
+        answer = await operator.post(f"/orders/{no}/ship", SF)
+        assert (answer.status_code, answer.json().get("code")) == (status, "nothing_to_ship" if status == 409 else None)
+        seen = (await buyer.get(f"/orders/{no}")).json()
+        assert (seen["state"], len(seen["parcels"])) == (state, int(state == "shipped"))
+
+
 async def test_received_by_itself_after_ten_days(shop: Shop) -> None:
     buyer, no = await _shipped(shop, await shop.operator())
     shop.world.skip(days=9)

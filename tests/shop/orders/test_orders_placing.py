@@ -6,6 +6,10 @@ from typing import Any
 
 import httpx
 from cast import Buyer, Shop
+from unheard import Unheard
+
+from shop.app import create_app
+from shop.settings import Settings
 
 
 async def _buyers(shop: Shop, count: int) -> list[Buyer]:
@@ -108,6 +112,32 @@ async def test_one_cart_is_ordered_once(shop: Shop) -> None:
     wish = {"fromCart": True, "expectedPayFen": expected}
     answers = await asyncio.gather(*(buyer.post("/orders", wish) for _ in range(3)))
     assert sorted(_codes(answers)) == [201, 422, 422]
+    assert await shop.stock(sku) == (18, 2, 0)
+
+
+async def test_one_cart_is_ordered_once_also_at_two_processes(shop: Shop, settings: Settings) -> None:
+    """Both have read the cart, and wait for the stock: who gets it second finds the cart emptied."""
+    (sku,) = await shop.stocked(20)
+    (buyer,) = await _buyers(shop, 1)
+    await buyer.post("/cart/items", {"skuId": str(sku), "quantity": 2})
+    expected = (await buyer.post("/checkout/preview", {"fromCart": True})).json()["payFen"]
+    wish = {"fromCart": True, "expectedPayFen": expected}
+    app = create_app(settings, clock=shop.world.clock, news=Unheard())
+    transport = httpx.ASGITransport(app)
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://other") as other:
+        headers = {**buyer.headers, "idempotency-key": "the-second-tap"}
+        async with shop.sql.transaction():
+            await shop.sql.execute("SELECT FROM stock WHERE sku_id = $1 FOR UPDATE", sku)
+            taps = [
+                asyncio.create_task(buyer.post("/orders", wish)),
+                asyncio.create_task(other.post("/api/v1/orders", json=wish, headers=headers)),
+            ]
+            async with asyncio.timeout(5):
+                while await shop.sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < len(taps):
+                    await asyncio.sleep(0.01)
+        answers = await asyncio.gather(*taps)
+    assert sorted(_codes(answers)) == [201, 422]
+    assert await shop.sql.fetchval("SELECT count(*) FROM orders") == 1
     assert await shop.stock(sku) == (18, 2, 0)
 
 
