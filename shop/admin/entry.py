@@ -73,6 +73,10 @@ async def change_password(
         raise OldPasswordWrong
     password_hash = await passwords.hash(new)
     async with db.begin() as session:
+        # It may have been set anew while we were computing, because somebody else knew this one.
+        still = await staff.get(session, who.id)
+        if still.password_hash != found.password_hash:
+            raise OldPasswordWrong
         await throttle.give_back(session, login=login, peer=peer)
         await staff.set_password(session, who.id, password_hash, by=who, now=now, keep=token)
 

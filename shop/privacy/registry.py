@@ -61,6 +61,9 @@ HELD: Final = (
             "note": "''",
             "source": "'{}'",
             "close_reason": "CASE WHEN close_reason IS NULL THEN NULL ELSE '' END",
+            # Why staff gave it another price.
+            "trace": """coalesce((SELECT jsonb_agg(s.step - 'reason' ORDER BY s.n)
+                FROM jsonb_array_elements(trace) WITH ORDINALITY s(step, n)), '[]')""",
         },
         shown="id no channel source state goods_fen discount_fen freight_fen total_fen refunded_fen trace"
         " address note close_reason created_at paid_at shipped_at completed_at cancelled_at",
@@ -78,15 +81,27 @@ HELD: Final = (
     Held(
         table="refund",
         whose=f"payable IN ({_NOS})",
-        becomes={"reason": "''", "user_received_account": "NULL"},
+        becomes={
+            "reason": "''",
+            "user_received_account": "NULL",
+            # Why a person rejected it, also when WeChat had it after all.
+            "last_error": "CASE WHEN decided_by IS NULL THEN last_error END",
+        },
         shown="requested_at out_refund_no payable amount_fen reason state payer_refund_fen user_received_account"
-        " succeeded_at",
+        " succeeded_at last_error",
     ),
     Held(
         table="after_sale",
         whose=f"order_id IN ({_ORDERS})",
         becomes={"reason": "''"},
         shown="id no order_id state amount_fen freight_fen reason requested_at ended_at",
+    ),
+    Held(
+        table="payment_exception",
+        whose=f"""payment_id IN (SELECT id FROM payment WHERE payable IN ({_NOS}))
+            OR reference IN ({_NUMBERS})""",  # noqa: S608  (only our own constants)
+        becomes={"resolution": "CASE WHEN resolved_by LIKE 'staff:%' THEN '' ELSE resolution END"},
+        shown="created_at kind reference resolution resolved_at",
     ),
     Held(
         table="transfer",

@@ -12,6 +12,7 @@ from shop.admin.passwords import Passwords
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "correct horse battery"
+RESET = "fresh and long"
 
 
 async def _try(office: httpx.AsyncClient, login: str, password: str, **headers: str) -> httpx.Response:
@@ -137,6 +138,47 @@ async def test_a_new_password_ends_the_other_sessions(office: httpx.AsyncClient,
     assert (await office.get("/me", headers={"authorization": f"Bearer {other}"})).status_code == 401
     assert (await _try(office, "ann", PASSWORD)).status_code == 401
     assert (await _try(office, "ann", "another fine password")).status_code == 200
+
+
+async def _reset(ann: Any, ben: Any) -> None:
+    assert (await ann.ask("PUT", f"/staff/{ben.id}/password", {"newPassword": RESET})).status_code == 204
+
+
+async def test_a_reset_is_not_overwritten_by_who_knew_the_old_password(
+    office: httpx.AsyncClient, ann: Any, ben: Any, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Theirs was right when it was looked at; the manager is done while their new one is hashed."""
+    theirs, hashed = "another fine password", passwords.hash
+
+    async def after_the_reset(password: str) -> str:
+        if password == theirs:
+            await _reset(ann, ben)
+        return await hashed(password)
+
+    monkeypatch.setattr(passwords, "hash", after_the_reset)
+    answer = await ben.ask("POST", "/me/password", {"password": PASSWORD, "newPassword": theirs})
+    assert (answer.status_code, answer.json().get("code")) == (422, "old_password_wrong")
+    assert (await ben.ask("GET", "/me")).status_code == 401
+    assert (await _try(office, "ben", theirs)).status_code == 401
+    assert (await _try(office, "ben", RESET)).status_code == 200
+
+
+async def test_nobody_signs_in_past_a_reset(
+    office: httpx.AsyncClient, ann: Any, ben: Any, passwords: Passwords, monkeypatch: pytest.MonkeyPatch, sql: Any
+) -> None:
+    """The old password was right, and is no longer when the session would begin."""
+    verify = passwords.verify
+
+    async def and_then_the_reset(*given: Any) -> bool:
+        right = await verify(*given)
+        await _reset(ann, ben)
+        return right
+
+    monkeypatch.setattr(passwords, "verify", and_then_the_reset)
+    answer = await _try(office, "ben", PASSWORD)
+    assert (answer.status_code, answer.json().get("code")) == (401, "wrong_password")
+    living = "SELECT count(*) FROM staff_session WHERE staff_id = $1 AND revoked_at IS NULL"
+    assert await sql.fetchval(living, int(ben.id)) == 0
 
 
 async def test_guessing_the_old_password_is_bounded_too(ann: Any) -> None:

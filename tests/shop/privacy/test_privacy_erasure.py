@@ -116,6 +116,17 @@ async def test_what_came_in_behind_it_is_swept_later(shop: Shop) -> None:
     assert await shop.sql.fetchval("SELECT address ->> 'name' FROM orders WHERE no = $1", no) == ""
 
 
+async def test_an_erasure_comes_again_by_itself(shop: Shop) -> None:
+    buyer = await shop.buyer("alice")
+    (sku,) = await shop.stocked(5)
+    no = await buyer.order({sku: 1})
+    await buyer.post(f"/orders/{no}/cancel", {})
+    assert (await _erase(buyer)).status_code == 204
+    await shop.sql.execute("UPDATE orders SET note = '请放张三门口'")  # as if it had been written in that moment
+    await shop.run_jobs()
+    assert await shop.sql.fetchval("SELECT note FROM orders") == ""
+
+
 async def test_an_address_that_waits_for_an_erasure_is_not_written(shop: Shop) -> None:
     buyer = await shop.buyer("alice")
     member, place = await _id(buyer), (await buyer.get("/addresses")).json()["items"][0]
