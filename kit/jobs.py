@@ -33,14 +33,11 @@ _FAILED = text(
     "SELECT id, entrypoint, payload, created, updated FROM pgqueuer"
     " WHERE status = 'failed' ORDER BY created DESC LIMIT :limit"
 )
-_REQUEUE = text(
-    "WITH failed AS (SELECT * FROM pgqueuer WHERE id = :id AND status = 'failed' FOR UPDATE), queued AS ("
-    "  UPDATE pgqueuer AS job SET status = 'queued', execute_after = now(), updated = now(), attempts = 0,"
-    "    queue_manager_id = NULL FROM failed WHERE job.id = failed.id RETURNING job.id), logged AS ("
+_TAKE_FAILED = text(
+    "WITH failed AS (DELETE FROM pgqueuer WHERE id = :id AND status = 'failed' RETURNING *), logged AS ("
     "  INSERT INTO pgqueuer_log (job_id, status, entrypoint, priority)"
-    "  SELECT failed.id, 'queued', failed.entrypoint, failed.priority FROM failed JOIN queued USING (id))"
-    " SELECT failed.id, failed.entrypoint, failed.payload, failed.created, failed.updated"
-    " FROM failed JOIN queued USING (id)"
+    "  SELECT id, 'deleted', entrypoint, priority FROM failed)"
+    " SELECT id, entrypoint, payload, created, updated FROM failed"
 )
 _FORGET = text(
     "WITH old AS MATERIALIZED (SELECT id FROM pgqueuer_log WHERE created < now() - make_interval(days => 30)"
@@ -84,11 +81,16 @@ async def list_failed(session: AsyncSession, limit: int = 100) -> list[FailedJob
 
 
 async def set_going_again(session: AsyncSession, job_id: int) -> FailedJob:
-    """Queue a failed job anew, with all its attempts. Raises `FailedJobNotFound` (404)."""
-    found = (await session.execute(_REQUEUE, {"id": job_id})).one_or_none()
+    """Queue a failed job anew, with all its attempts; one that was promised again since goes on instead of it.
+
+    Raises `FailedJobNotFound` (404).
+    """
+    found = (await session.execute(_TAKE_FAILED, {"id": job_id})).one_or_none()
     if found is None:
         raise FailedJobNotFound
-    return _view(found)
+    job = _view(found)
+    await enqueue(session, job.name, job.reference)
+    return job
 
 
 async def forget(session: AsyncSession) -> bool:

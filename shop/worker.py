@@ -21,6 +21,7 @@ from catalog import popularity
 from kit import idempotency, jobs, working
 from kit.clock import Clock
 from kit.database import Database, DatabaseUnavailable
+from kit.held_up import is_held_up
 from payments import asking, notices, refund_repair, refunds
 from payments.payouts import pursuing
 from payments.ports import Payee
@@ -182,8 +183,10 @@ async def _each(
             await deal_with(item)
         except asking.WeChatPayUnknown:
             log.warning("WeChat Pay does not say", about=about(item))
-        except DatabaseUnavailable:
-            raise
+        except DatabaseUnavailable as error:
+            if not is_held_up(error):
+                raise
+            log.warning("left for its next turn", about=about(item), error="held up")
         except Exception:
             log.exception("left for its next turn", about=about(item))
 

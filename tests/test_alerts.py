@@ -97,6 +97,7 @@ async def test_refunds_that_wait_show_and_jobs_that_died(shop: Shop, gauges: Any
     await shop.sql.execute("UPDATE pgqueuer SET status = 'failed'")
     shop.world.skip(hours=2)
     seen = await gauges()
+    assert seen["deadlines_overdue_seconds", "refunds"] > 3600
     assert seen["refunds_waiting", "requested"] == 1
     assert seen["refunds_waiting_oldest_seconds", "requested"] >= 7200
     assert seen["jobs_failed", ""] == 1

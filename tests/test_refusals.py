@@ -10,6 +10,7 @@ from cast import Shop
 from shop import schema
 
 NEW = 999_999_999
+REPORT = {"活动名称": "新会员有礼", "奖励说明": "注册奖励"}
 
 
 def like(table: str, where: str = "true", **changed: Any) -> str:
@@ -46,9 +47,24 @@ REFUSED = {
     "pk_notice": like("notice"),
     "pk_idempotency_key": like("idempotency_key"),
     "uq_identity_appid_openid": like("identity", id=NEW),
+    "payment_oversharing": "UPDATE payment SET profit_sharing = true, shared_fen = received_fen WHERE refunded_fen > 0",
+    "ck_payment_shared": "UPDATE payment SET shared_fen = 1 WHERE applied",
+    "ck_share_part_returned": """INSERT INTO share_part (share_id, n, receiver_id, amount_fen, description, state, returned_fen)
+        VALUES (1, 1, 1, 100, '', 'success', 101)""",
+    "ck_transfer_second_person": "UPDATE transfer SET approved_by = requested_by",
+    "ck_transfer_day_cap": "UPDATE transfer_day SET promised_fen = cap_fen + 1",
+    "uq_transfer_cause": like("transfer", id=NEW, out_bill_no="Bother"),
     "refuse_claims_above_what_was_paid": "UPDATE after_sale_line SET amount_fen = 99999999",
     "refuse_refunds_above_what_was_received": "UPDATE refund SET amount_fen = 99999999",
 }
+INSERTED_TOO_MUCH = {
+    "refuse_claims_above_what_was_paid": f"WITH another AS ({like('after_sale', id=NEW, no='Aother')}) "
+    + like("after_sale_line", after_sale_id=NEW, amount_fen=99999999),
+    "refuse_refunds_above_what_was_received": like(
+        "refund", id=NEW, out_refund_no="Rother", cause="other", amount_fen=99999999
+    ),
+}
+"""The same two guards, when the row is a new one."""
 
 
 async def _refusal(sql: Any, statement: str) -> str:
@@ -72,10 +88,15 @@ async def test_the_database_refuses(shop: Shop) -> None:
     paid = await shop.paid_order(buyer, {sku: 2})
     await buyer.prepay(await buyer.order({sku: 1}))
     (line,) = (await buyer.get(f"/orders/{paid}")).json()["lines"]
-    refunded = await (await shop.operator()).refund(paid, {line["id"]: 1})
+    operator = await shop.operator()
+    refunded = await operator.refund(paid, {line["id"]: 1})
     assert refunded.status_code == 201, refunded.text
-    told = {name: await _refusal(shop.sql, statement) for name, statement in REFUSED.items()}
-    assert {name: by for name, by in told.items() if not by.endswith(name)} == {}
+    wish = {"cause": "welcome:1", "amountFen": 500, "remark": "注册奖励", "sceneId": "1000", "report": REPORT}
+    promised = await operator.post(f"/members/{(await buyer.get('/me')).json()['id']}/transfers", wish)
+    assert promised.status_code == 201, promised.text
+    for refused in (REFUSED, INSERTED_TOO_MUCH):
+        told = {name: await _refusal(shop.sql, statement) for name, statement in refused.items()}
+        assert {name: by for name, by in told.items() if not by.endswith(name)} == {}
 
 
 @pytest.mark.parametrize("table", schema.append_only())

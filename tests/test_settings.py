@@ -1,5 +1,6 @@
 """Production names everything that is missing or weak, at once; dev finds what it lacks in the data folder."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,16 @@ def test_a_whole_production_environment_is_taken(unconnected: Settings) -> None:
     assert found.pay.url == "https://api.mch.weixin.qq.com"
 
 
+def test_production_limits_everybody_and_drains_unless_it_is_told_otherwise(unconnected: Settings) -> None:
+    found = settings.read(_production(unconnected))
+    assert None not in vars(found.limits).values()
+    assert found.drain_s > 0
+    told = {"SHOP_LIMIT_MEMBER": "0.5/7", "SHOP_LIMIT_STAFF": "none", "SHOP_DRAIN_S": "0"}
+    otherwise = settings.read(_production(unconnected, **told))
+    assert otherwise.limits == dataclasses.replace(found.limits, member=(0.5, 7), staff=None)
+    assert otherwise.drain_s == 0
+
+
 @pytest.mark.parametrize(
     ("name", "value", "word"),
     [
@@ -67,6 +78,9 @@ def test_a_whole_production_environment_is_taken(unconnected: Settings) -> None:
         ("DATABASE_REPLICA_URL", "postgresql://shop:pw@a/shop?target_session_attrs=primary", "standby"),
         ("DATABASE_POOLER", "session", "transaction or none"),
         ("SHOP_DRAIN_S", "soon", "seconds"),
+        ("SHOP_LIMIT_MEMBER", "20", "like 20/100"),
+        ("SHOP_LIMIT_MEMBER", "0/100", "like 20/100"),
+        ("SHOP_LIMIT_MEMBER", "20/0", "like 20/100"),
         ("WECHAT_APP_SECRET", "abc", "32 characters"),
         ("WECHAT_PAY_PRIVATE_KEY", "/nowhere/key.pem", "file"),
         ("WECHAT_PAY_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----", "PEM"),

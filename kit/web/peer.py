@@ -4,6 +4,7 @@
 right, the first address that is not one of theirs is the client.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 _HOPS = 16
 """So many entries are read at most."""
+_WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?")
 
 
 class _Address(NamedTuple):
@@ -55,7 +57,7 @@ class Peers:
             return peer
         said = b",".join(value for name, value in scope["headers"] if name.lower() == b"x-forwarded-for")
         for entry in reversed(said.decode("latin-1").split(",")[-_HOPS:]):
-            hop = _address(entry.strip())
+            hop = _hop(entry.strip())
             if hop is None:
                 return None  # a proxy of ours would have written an address
             peer = hop
@@ -70,6 +72,12 @@ class Peers:
 def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     """`10.0.0.0/8, 192.168.1.7` as networks. Raises `ValueError` naming the one that is none."""
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _hop(text: str) -> _Address | None:
+    """An entry of the header. Some proxies write the port too, `203.0.113.9:4711` or `[2001:db8::9]:4711`."""
+    with_port = _WITH_PORT.fullmatch(text)
+    return _address(with_port[1] or with_port[2]) if with_port else _address(text)
 
 
 @lru_cache(maxsize=8192)

@@ -10,7 +10,7 @@ from kit import idempotency
 from kit.clock import ManualClock
 from kit.database import Database
 from kit.errors import Conflict, Unavailable
-from kit.idempotency import KeyReused, StillRunning, intent
+from kit.idempotency import Intent, KeyReused, StillRunning, intent
 
 
 async def _once(db: Database, clock: ManualClock, body: Any, calls: list[int], key: str = "key-00001") -> int:
@@ -98,6 +98,59 @@ async def test_two_at_it_after_a_takeover_answer_the_same(db: Database, clock: M
     assert await first == 2
 
 
+async def test_who_was_taken_over_and_is_refused_frees_nobody_elses_key(db: Database, clock: ManualClock) -> None:
+    """The second one is at WeChat; a third must not come in as if it were the first."""
+    wish = intent("member:1", "op", "key-00001", None)
+    entered = [asyncio.Event(), asyncio.Event()]
+    leave = [asyncio.Event(), asyncio.Event()]
+
+    async def refused(_again: bool) -> int:
+        entered[0].set()
+        await leave[0].wait()
+        raise Conflict
+
+    async def slow(_again: bool) -> int:
+        entered[1].set()
+        await leave[1].wait()
+        return 2
+
+    first = asyncio.create_task(idempotency.through(db, wish, clock.now(), refused, int))
+    await entered[0].wait()
+    clock.advance(timedelta(seconds=idempotency.TAKEOVER_S + 1))
+    second = asyncio.create_task(idempotency.through(db, wish, clock.now(), slow, int))
+    await entered[1].wait()
+    leave[0].set()
+    with pytest.raises(Conflict):
+        await first
+    try:
+        with pytest.raises(StillRunning):
+            await idempotency.through(db, wish, clock.now(), refused, int)
+    finally:
+        leave[1].set()
+    assert await second == 2
+
+
+async def test_of_two_who_take_a_dead_key_over_one_does_the_work(db: Database, clock: ManualClock, sql: Any) -> None:
+    wish = intent("member:1", "op", "key-00001", None)
+    await _claimed_by_the_dead(sql, wish, clock)
+    clock.advance(timedelta(seconds=idempotency.TAKEOVER_S + 1))
+    told: list[bool] = []
+
+    async def work(again: bool) -> int:
+        told.append(again)
+        return 3
+
+    async with sql.transaction():
+        await sql.execute("SELECT FROM idempotency_key FOR UPDATE")
+        both = [asyncio.create_task(idempotency.through(db, wish, clock.now(), work, int)) for _ in range(2)]
+        async with asyncio.timeout(10):
+            while await sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < len(both):
+                await asyncio.sleep(0.01)
+    answers = await asyncio.gather(*both, return_exceptions=True)
+    assert told == [True]
+    assert all(answer == 3 or isinstance(answer, StillRunning) for answer in answers), answers
+
+
 async def test_through_is_kept_and_in_flight_is_409(db: Database, clock: ManualClock) -> None:
     wish = intent("member:1", "op", "key-00001", None)
     entered, leave = asyncio.Event(), asyncio.Event()
@@ -118,8 +171,7 @@ async def test_through_is_kept_and_in_flight_is_409(db: Database, clock: ManualC
     assert await idempotency.through(db, wish, clock.now(), slow, int) == 7
 
 
-async def test_a_key_left_by_a_dead_process_is_taken_over(db: Database, clock: ManualClock, sql: Any) -> None:
-    wish = intent("member:1", "op", "key-00001", None)
+async def _claimed_by_the_dead(sql: Any, wish: Intent, clock: ManualClock) -> None:
     await sql.execute(
         "INSERT INTO idempotency_key (actor, operation, key, content, started_at) VALUES ($1, $2, $3, $4, $5)",
         wish.actor,
@@ -128,6 +180,11 @@ async def test_a_key_left_by_a_dead_process_is_taken_over(db: Database, clock: M
         wish.content,
         clock.now(),
     )
+
+
+async def test_a_key_left_by_a_dead_process_is_taken_over(db: Database, clock: ManualClock, sql: Any) -> None:
+    wish = intent("member:1", "op", "key-00001", None)
+    await _claimed_by_the_dead(sql, wish, clock)
 
     async def work(again: bool) -> int:
         assert again

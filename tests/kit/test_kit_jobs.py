@@ -85,6 +85,18 @@ async def test_a_job_in_vain_is_parked_seen_and_set_going_again(
             await jobs.set_going_again(session, int(failed.id))
 
 
+async def test_a_failed_job_that_was_promised_again_since_goes_on_once(db: Database, sql: Any) -> None:
+    async with db.begin() as session:
+        await jobs.enqueue(session, "test.job", "R123")
+    await sql.execute("UPDATE pgqueuer SET status = 'failed'")
+    async with db.begin() as session:
+        await jobs.enqueue(session, "test.job", "R123")
+    async with db.begin() as session:
+        (failed,) = await jobs.list_failed(session)
+        assert (await jobs.set_going_again(session, int(failed.id))).reference == "R123"
+    assert [row["status"] for row in await sql.fetch("SELECT status::text FROM pgqueuer")] == ["queued"]
+
+
 async def test_a_job_whose_worker_fell_silent_is_taken_by_another(clean: Cluster, db: Database, sql: Any) -> None:
     """Half a minute ago it was taken by somebody who has not been heard of since."""
     done = asyncio.Event()

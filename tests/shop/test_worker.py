@@ -1,21 +1,26 @@
 """What fails in the worker holds up nothing else, and says what it was."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
+from cast import Shop
 from structlog.testing import CapturingLogger
 
 import shop.worker
+from dev.postgres import Cluster
 from kit import expiry
 from kit.clock import ManualClock
-from kit.database import Database
+from kit.database import Database, DatabaseUnavailable
 from shop.app import ShopPayee, gateway_of
 from shop.settings import Settings
 from shop.worker import Worker
 
 pytestmark = pytest.mark.anyio
+_END_WHO_WAITS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 _KEY = "INSERT INTO idempotency_key (actor, operation, key, content, started_at) VALUES ('a', 'o', $1, '', $2)"
 
 
@@ -69,6 +74,46 @@ async def test_a_part_that_takes_too_long_holds_up_no_other(
     assert [(call.method_name, call.kwargs["about"]) for call in log.calls] == [("warning", "idempotency keys")]
     await worker.clean()
     assert await _left(sql, "idempotency_key") == 0
+
+
+async def _two_that_are_over(shop: Shop) -> list[tuple[str, int]]:
+    """Two orders that nobody paid in time, the older first, each with the SKU that it holds."""
+    buyer = await shop.buyer("alice")
+    orders = [(await buyer.order({sku: 1}), sku) for sku in await shop.stocked(5, 5)]
+    shop.world.skip(hours=1)
+    return orders
+
+
+async def _states(shop: Shop) -> list[str]:
+    return [row["state"] for row in await shop.sql.fetch("SELECT state FROM orders ORDER BY id")]
+
+
+async def test_an_order_that_another_holds_up_holds_up_no_other(shop: Shop, log: CapturingLogger) -> None:
+    (first, sku), (_, _) = await _two_that_are_over(shop)
+    async with shop.sql.transaction():
+        await shop.sql.execute("SELECT FROM stock WHERE sku_id = $1 FOR UPDATE", sku)
+        await shop.worker.close_orders()
+    assert await _states(shop) == ["unpaid", "cancelled"]
+    assert [(call.method_name, call.kwargs["about"]) for call in log.calls] == [("warning", first)]
+    shop.world.skip(minutes=1)
+    await shop.worker.close_orders()
+    assert await _states(shop) == ["cancelled", "cancelled"]
+
+
+async def test_a_database_that_goes_away_ends_the_turn(shop: Shop, clean: Cluster) -> None:
+    """Asking it once more for each of fifty that are due would hold up those who can be served."""
+    (_, sku), (_, _) = await _two_that_are_over(shop)
+    root = await asyncpg.connect(clean.superuser_url("shop"))
+    async with shop.sql.transaction():
+        await shop.sql.execute("SELECT FROM stock WHERE sku_id = $1 FOR UPDATE", sku)
+        turn = asyncio.create_task(shop.worker.close_orders())
+        async with asyncio.timeout(20):
+            while not await root.fetch(_END_WHO_WAITS):
+                await asyncio.sleep(0.01)
+        with pytest.raises(DatabaseUnavailable):
+            await turn
+    await root.close()
+    assert await _states(shop) == ["unpaid", "unpaid"]
 
 
 async def test_much_is_dropped_in_turns(

@@ -40,10 +40,10 @@ GUARDS = {
 class Door:
     """A proxy with a server behind it that remembers."""
 
-    def __init__(self, folder: Path, program: str, certificate: Path | None = None) -> None:
+    def __init__(self, folder: Path, program: str, certificate: Path | None = None, **more: int) -> None:
         self.program, self.server = program, Recorder()
         self.trusts = certificate and certificate / "shop.crt"
-        self.proxy = Proxy(folder, program, [self.server.port, self.server.port], certificate)
+        self.proxy = Proxy(folder, program, [self.server.port, self.server.port], certificate, **more)
         self.proxy.await_answer()
 
     def wire(self, *, secret: bool = False) -> Wire:

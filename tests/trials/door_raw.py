@@ -36,7 +36,10 @@ class Answer:
 
 
 class Recorder:
-    """Answers everything with 200, and keeps what it was asked, health checks aside. `/api/big` is answered with `BIG`."""
+    """Answers everything with 200, and keeps what it was asked, health checks aside.
+
+    `/api/big` is answered with `BIG`, `/api/busy` with 503, and at `/api/lost` it hangs up in place of an answer.
+    """
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
@@ -71,8 +74,11 @@ class Recorder:
                 asked.body = _body(lines, asked)
                 if asked.path not in ("/readyz", "/healthz"):
                     self.asked.append(asked)
+                if asked.path == "/api/lost":
+                    return
                 body = BIG if asked.path == "/api/big" else b"ok"
-                head = b"HTTP/1.1 200 OK\r\nServer: granian 2\r\nX-Content-Type-Options: nosniff\r\n"
+                status = b"503 Service Unavailable" if asked.path == "/api/busy" else b"200 OK"
+                head = b"HTTP/1.1 " + status + b"\r\nServer: granian 2\r\nX-Content-Type-Options: nosniff\r\n"
                 wire.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
 

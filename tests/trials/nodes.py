@@ -140,10 +140,13 @@ class PgBouncer(Node):
 class Proxy(Node):
     """`deploy/haproxy.cfg` or `deploy/nginx.conf` before the doors at `ports`.
 
-    `certificate`: a folder with `shop.pem` and `shop.key`, for what begins with `#TLS` in them.
+    `certificate`: a folder with `shop.pem` and `shop.key`, for what begins with `#TLS` in them. `most`: so often may one
+    address ask; all load is one address's.
     """
 
-    def __init__(self, folder: Path, program: str, ports: list[int], certificate: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, program: str, ports: list[int], certificate: Path | None = None, *, most: int = 1_000_000
+    ) -> None:
         super().__init__(folder)
         self.tls_port = free_port()
         name, argv = {
@@ -159,9 +162,8 @@ class Proxy(Node):
             for file in ("shop.pem", "shop.key"):
                 kept = self.write(file, (certificate / file).read_text())
                 text = text.replace(f"/etc/{program}/{file}", str(kept))
-        text = text.replace("gt 3000", "gt 1000000").replace(
-            "rate=300r/s", "rate=100000r/s"
-        )  # all load is one address's
+        text = text.replace("gt 3000", f"gt {most}")
+        text = text.replace("rate=300r/s", f"rate={max(most // 10, 1)}r/s").replace("burst=1000", f"burst={most}")
         self.start(*argv, self.write(name, text))
         self.url = f"http://127.0.0.1:{self.port}"
 

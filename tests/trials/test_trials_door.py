@@ -3,11 +3,12 @@ what strangers say of themselves is not passed on, who is slow is let go."""
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
-from door import GUARDS, LIES, Door, said
+from door import GUARDS, LIES, PROGRAMS, Door, said
 from processes import ROOT
+from till import until
 
 Rounds = Callable[[int, int], int]
 DOCUMENT = ROOT / "tests" / "openapi.json"
@@ -168,6 +169,33 @@ def test_browsers_are_told_what_not_to_do_also_with_refusals(door: Door) -> None
     for answer in (door.get("/api/x"), door.get("/nowhere"), door.ask(said(b"Content-Length: 11000000\r\n", b""))):
         assert {name: answer.headers.get(name) for name in GUARDS} == GUARDS, answer
         assert "strict-transport-security" not in answer.headers, "said over a plain connection"
+
+
+@pytest.mark.trial("R26", "R32")
+@pytest.mark.parametrize("path", ["/api/lost", "/api/busy"])
+def test_what_changes_something_is_asked_once_whatever_comes_of_it(door: Door, path: str) -> None:
+    """Nobody knows what was done by then: only the client may ask again, under the same key."""
+    door.server.asked.clear()
+    answer = door.ask(said(b"Content-Length: 2\r\n", b"{}", path.encode()))
+    assert (answer.status in (502, 503), len(door.server.of(path))) == (True, 1)
+    until("the servers are asked again", lambda: {door.get("/api/x").status for _ in range(4)} == {200})
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def narrow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """The same, where an address may ask twenty times."""
+    made = Door(tmp_path_factory.mktemp("narrow") / "proxy", request.param, most=20)
+    yield made
+    made.close()
+
+
+@pytest.mark.trial("R32")
+def test_an_address_that_asks_too_often_is_refused_but_never_wechat(narrow: Door) -> None:
+    """Its news come by the hundred from few addresses, and what is refused comes late or never."""
+    news, other = (said(b"Content-Length: 2\r\n", b"{}", path) for path in (b"/wechat/pay/notify", b"/api/first"))
+    assert [narrow.ask(news).status for _ in range(60)] == [200] * 60
+    assert {narrow.ask(other).status for _ in range(60)} == {200, 429}
+    assert narrow.ask(news).status == 200
 
 
 def test_everything_that_the_shop_serves_is_let_through(door: Door) -> None:

@@ -4,11 +4,13 @@ import random
 import time
 from pathlib import Path
 
+import asyncpg
 import pytest
 from battle import Battle, crowd
 from customers import Customers
 from nodes import missing
 from patroni import Managed, managed
+from processes import fetch
 from till import until
 from trialing import Rounds
 from world import World
@@ -34,6 +36,14 @@ def test_the_leaders_machine_dies_and_comes_back(tmp_path: Path, rounds: Rounds,
                 battle.stop()
     finally:
         world.stop()
+
+
+def test_nobody_comes_in_without_the_password(tmp_path: Path) -> None:
+    with managed(tmp_path) as cluster:
+        for machine in cluster.machines:
+            for role in ("postgres", "shop_app", "replicator"):
+                with pytest.raises(asyncpg.InvalidPasswordError):
+                    fetch(f"postgresql://{role}:guess@{machine.address}/postgres", "SELECT 1")
 
 
 def _fail_over(battle: Battle, cluster: Managed, chance: random.Random) -> None:

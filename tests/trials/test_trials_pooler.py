@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -50,6 +51,14 @@ async def test_every_transaction_and_every_statement_has_its_limits(pooler: PgBo
             assert await connection.fetchval(_SHOW, f"{_LIMITS} plan_cache_mode") == f"{_OURS} force_generic_plan"
             async with connection.transaction():
                 assert await connection.fetchval(_SHOW, _LIMITS) == _OURS
+
+
+async def test_who_does_not_know_the_password_does_not_come_in(pooler: PgBouncer) -> None:
+    parts = urlsplit(pooler.url)
+    for guess in ("", "guess", str(parts.username)):
+        url = urlunsplit(parts._replace(netloc=f"{parts.username}:{guess}@127.0.0.1:{pooler.port}"))
+        with pytest.raises((asyncpg.InvalidPasswordError, asyncpg.ProtocolViolationError)):
+            await (await asyncpg.connect(url, statement_cache_size=0)).close()
 
 
 async def test_nothing_stays_behind_for_others(pooler: PgBouncer) -> None:

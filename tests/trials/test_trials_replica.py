@@ -5,12 +5,15 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from nodes import Standby
+from processes import fetch
 from sqlalchemy import text
+from till import until
 from trialing import Rounds
 
 from dev.postgres import Cluster
@@ -87,6 +90,31 @@ async def test_a_standby_that_lags_is_not_asked(db: Replicated, standby: Standby
     finally:
         await asyncio.to_thread(standby.superuser, "SELECT pg_wal_replay_resume()")
     assert await proven(db, time.monotonic())
+
+
+@pytest.fixture
+def successor(clean: Cluster, standby: Standby, tmp_path: Path) -> Iterator[Standby]:
+    """Takes over without what the old primary had done last; the other standby has heard of that."""
+    with Standby(tmp_path / "c", clean, "successor") as made:
+        made.stop_following()
+        fetch(clean.superuser_url("shop"), "CREATE TABLE lost AS SELECT generate_series(1, 100000)")
+        fetch(clean.superuser_url("shop"), "DROP TABLE lost")
+        (row,) = fetch(clean.superuser_url(), "SELECT pg_current_wal_lsn()::text AS at")
+        heard = f"SELECT 1 WHERE pg_last_wal_replay_lsn() >= '{row['at']}'"
+        until("the standby has heard of it", lambda: standby.superuser(heard))
+        made.promote()
+        until("it has taken over", lambda: not made.superuser(_WHERE)[0][0])
+        yield made
+
+
+async def test_a_standby_of_another_past_is_not_asked(standby: Standby, successor: Standby, clean: Cluster) -> None:
+    db = Replicated(successor.url(clean.app_url()), standby.url(clean.app_url()), name="test")
+    try:
+        an_hour_ago = time.monotonic() - 3600
+        assert await proven(db, an_hour_ago, patience_s=2) is False
+        assert await where(db, an_hour_ago) is False
+    finally:
+        await db.close()
 
 
 async def test_a_standby_that_hangs_up_costs_one_read_and_no_more(db: Replicated, standby: Standby) -> None:

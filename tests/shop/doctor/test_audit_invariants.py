@@ -18,6 +18,11 @@ FALSIFIED = {
     "an after-sale is of its own order's lines, and of their sum": [
         "UPDATE after_sale_line SET amount_fen = amount_fen + 1",
     ],
+    "money received and not applied is on its way back, or a person decides": [
+        "UPDATE payment SET applied = false",
+        """INSERT INTO payment_exception (kind, reference, payment_id, facts, created_at)
+        SELECT 'bill_missing_payment', transaction_id, id, '{}', now() FROM payment""",
+    ],
     "a session is of its own member": [
         """WITH m AS (INSERT INTO member (created_at) VALUES (now()) RETURNING id)
         INSERT INTO member_session SELECT 'x', m.id, i.id, now(), now() FROM m, identity i LIMIT 1""",
