@@ -40,9 +40,9 @@ QUERIES = {
         SELECT p.out_trade_no FROM payment p WHERE p.state = 'received' AND NOT p.applied AND NOT EXISTS (
             SELECT 1 FROM payment_exception e LEFT JOIN refund r ON r.id = e.refund_id
             WHERE e.payment_id = p.id
-            AND (e.refund_id IS NULL AND e.kind = 'amount_mismatch' OR p.received_fen = r.amount_fen + (
+            AND (e.refund_id IS NULL AND e.kind = 'amount_mismatch' OR p.received_fen IN (r.amount_fen, r.amount_fen + (
                 SELECT coalesce(sum(o.amount_fen), 0) FROM refund o WHERE o.payment_id = p.id AND o.id <> r.id
-                AND o.state NOT IN ('closed', 'refused', 'rejected'))))""",
+                AND o.state NOT IN ('closed', 'refused', 'rejected')))))""",
     "a payment's refunds are what it claims": """
         SELECT p.out_trade_no FROM payment p LEFT JOIN (
             SELECT payment_id, sum(amount_fen) s FROM refund WHERE state NOT IN ('closed', 'refused', 'rejected') GROUP BY 1
