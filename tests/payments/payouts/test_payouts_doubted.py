@@ -40,6 +40,17 @@ def _refused(shop: Shop, path: str) -> None:
     shop.world.faults(method="POST", path=path, effect="refused", status=400, code="INVALID_REQUEST")
 
 
+async def _doubted(shop: Shop, job: str, number: str, path: str) -> None:
+    """It is done and its answer lost; the question is put to one who has not heard of it, and its repeat is refused."""
+    pursue_it = shop.worker.handlers()[job]
+    _lost(shop, f"{path}$")
+    with pytest.raises(Unknown):
+        await pursue_it(number)
+    _not_told(shop, f"{path}/", 404, "RESOURCE_NOT_EXISTS")
+    _refused(shop, f"{path}$")
+    await pursue_it(number)
+
+
 def _orders(stage: Stage, number: str) -> list[Any]:
     orders = stage.shop.world.http.get("/_sandbox/sharing").json()["orders"]
     return [order for order in orders if order["out_order_no"] == number]
@@ -145,15 +156,8 @@ async def test_a_proxys_no_refuses_no_share_and_no_receiver(stage: Stage) -> Non
 
 
 async def test_a_doubted_share_is_not_over_before_the_doubt_is(stage: Stage) -> None:
-    """It was done, the question is put to one who has not heard of it, and its repeat is refused."""
     number = (await stage.share(2000)).json()["outOrderNo"]
-    pursue_share = stage.shop.worker.handlers()["payments.share"]
-    _lost(stage.shop, f"{ORDERS}$")
-    with pytest.raises(Unknown):
-        await pursue_share(number)
-    _not_told(stage.shop, f"{ORDERS}/", 404, "RESOURCE_NOT_EXISTS")
-    _refused(stage.shop, f"{ORDERS}$")
-    await pursue_share(number)
+    await _doubted(stage.shop, "payments.share", number, ORDERS)
     assert ((await stage.shares())[0]["state"], await cases(stage.shop)) == ("processing", [])
     await stage.go_on(2)
     assert await stage.parts() == [("success", 0)]
@@ -211,12 +215,6 @@ async def test_a_doubted_return_is_not_over_before_the_doubt_is(stage: Stage) ->
     number = await stage.shared(2000)
     wish = {"amountFen": 500, "description": "多分了"}
     back = (await stage.operator.post(f"/shares/{number}/parts/1/returns", wish)).json()["outReturnNo"]
-    pursue_return = stage.shop.worker.handlers()["payments.share_return"]
-    _lost(stage.shop, f"{RETURNS}$")
-    with pytest.raises(Unknown):
-        await pursue_return(back)
-    _not_told(stage.shop, f"{RETURNS}/", 404, "RESOURCE_NOT_EXISTS")
-    _refused(stage.shop, f"{RETURNS}$")
-    await pursue_return(back)
+    await _doubted(stage.shop, "payments.share_return", back, RETURNS)
     await stage.go_on(2)
     assert (await stage.parts(), await cases(stage.shop)) == ([("success", 500)], [])

@@ -2,26 +2,10 @@
 
 import asyncio
 
-from cast import Buyer, Operator, Shop
-from till_and_staff import Bought, another, heard, policy, swept
+from cast import Operator, Shop
+from till_and_staff import Bought, another, heard, held_money, policy, swept
 
 from payments import refunds
-
-
-async def _held(shop: Shop, operator: Operator, buyer: Buyer | None = None) -> tuple[Bought, str]:
-    """WeChat took another amount than we think we asked, and the shop decides such things; the case's path."""
-    await policy(operator, wrongAmount="decide")
-    buyer = buyer or await shop.buyer("odd")
-    (sku,) = await shop.stocked(5)
-    no = await buyer.order({sku: 1})
-    out_trade_no = await buyer.prepay(no)
-    await shop.sql.execute("UPDATE payment SET amount_fen = 900 WHERE out_trade_no = $1", out_trade_no)
-    shop.world.pay(out_trade_no)
-    assert (await shop.notify()).status_code == 204
-    order = (await buyer.get(f"/orders/{no}")).json()
-    (case, *_) = (await operator.get("/payment-exceptions", openOnly="true")).json()["items"]
-    held = Bought(shop, buyer, no, order["lines"][0]["id"], sku, order["totalFen"], out_trade_no)
-    return held, f"/payment-exceptions/{case['id']}"
 
 
 async def _by_hand(order: Bought, number: str, amount_fen: int) -> None:
@@ -42,7 +26,7 @@ async def _balances(operator: Operator) -> dict[str, int]:
 
 async def test_of_money_that_went_back_in_part_the_rest_goes_back(shop: Shop) -> None:
     operator = await shop.operator()
-    order, case = await _held(shop, operator)
+    order, case = await held_money(shop, operator)
     await _by_hand(order, "5030000000101", 300)
     await heard(shop)
     sent = await operator.post(f"{case}/send-back")
@@ -61,7 +45,7 @@ async def test_the_rest_goes_back_also_when_all_of_it_was_to_go_before(shop: Sho
     """A second person said no to all of it, and no again; then a part was refunded by hand."""
     first = await shop.operator()
     second = await another(first)
-    order, case = await _held(shop, first)
+    order, case = await held_money(shop, first)
     await policy(first, wrongAmount="decide", refundApprovalAboveFen=0)
     for _ in range(2):
         number = (await first.post(f"{case}/send-back")).json()["refund"]["outRefundNo"]
@@ -77,7 +61,7 @@ async def test_the_rest_goes_back_also_when_all_of_it_was_to_go_before(shop: Sho
 
 async def test_money_that_went_back_in_part_pays_for_nothing(shop: Shop) -> None:
     operator = await shop.operator()
-    order, case = await _held(shop, operator)
+    order, case = await held_money(shop, operator)
     await _by_hand(order, "5030000000103", 300)
     await heard(shop)
     refused = await operator.post(f"{case}/apply")
@@ -87,7 +71,7 @@ async def test_money_that_went_back_in_part_pays_for_nothing(shop: Shop) -> None
 
 async def test_who_applies_money_waits_for_who_hears_that_it_went_back(shop: Shop) -> None:
     operator = await shop.operator()
-    order, case = await _held(shop, operator)
+    order, case = await held_money(shop, operator)
     await _by_hand(order, "5030000000104", order.total_fen)
     trade = await shop.worker.gateway.query_refund("5030000000104")
     assert trade is not None
@@ -116,7 +100,7 @@ async def test_the_audit_says_who_decided(shop: Shop) -> None:
     operator, buyer = await shop.operator(), await shop.buyer("odd")
     me = (await operator.get("/me")).json()["id"]
     for verb, body in (("resolve", {"resolution": "已线下退款"}), ("send-back", None), ("apply", None)):
-        _order, case = await _held(shop, operator, buyer)
+        _order, case = await held_money(shop, operator, buyer)
         assert (await operator.post(f"{case}/{verb}", body)).is_success, verb
     entries = await shop.sql.fetch("SELECT action, actor FROM audit_entry WHERE subject_kind = 'payment_exception'")
     assert sorted(map(tuple, entries)) == [

@@ -2,7 +2,7 @@
 
 import pytest
 from cast import Shop
-from till_and_staff import ask, bought, heard, late_money, policy
+from till_and_staff import ask, bought, heard, held_money, late_money
 
 pytestmark = pytest.mark.parametrize(
     "shop_of_another_merchant", [("--region", "global", "--currency", "HKD")], indirect=True
@@ -16,16 +16,8 @@ async def test_all_that_moves_is_booked_in_the_merchants_currency(shop_of_anothe
     assert (await ask(operator, order.no, amountFen=500)).status_code == 201
     await heard(shop)
     await late_money(shop)
-    await policy(operator, wrongAmount="decide")
-    buyer = await shop.buyer("odd")
-    (sku,) = await shop.stocked(5)
-    no = await buyer.order({sku: 1})
-    out_trade_no = await buyer.prepay(no)
-    await shop.sql.execute("UPDATE payment SET amount_fen = 900 WHERE out_trade_no = $1", out_trade_no)
-    shop.world.pay(out_trade_no)
-    assert (await shop.notify()).status_code == 204
-    case = await shop.sql.fetchval("SELECT id FROM payment_exception WHERE kind = 'amount_mismatch'")
-    assert (await operator.post(f"/payment-exceptions/{case}/apply")).status_code == 200
+    _order, case = await held_money(shop, operator)
+    assert (await operator.post(f"{case}/apply")).status_code == 200
     rows = await shop.sql.fetch("SELECT split_part(cause, ':', 1), currency FROM posting")
     assert {tuple(row) for row in rows} == {(what, "HKD") for what in ("received", "refund", "refunded", "applied")}
 

@@ -64,6 +64,22 @@ async def late_money(shop: Shop) -> Bought:
     return Bought(shop, buyer, no, order["lines"][0]["id"], sku, order["totalFen"], out_trade_no)
 
 
+async def held_money(shop: Shop, operator: Operator, buyer: Buyer | None = None) -> tuple[Bought, str]:
+    """WeChat took another amount than we think we asked, and the shop decides such things; the case's path."""
+    await policy(operator, wrongAmount="decide")
+    buyer = buyer or await shop.buyer("odd")
+    (sku,) = await shop.stocked(5)
+    no = await buyer.order({sku: 1})
+    out_trade_no = await buyer.prepay(no)
+    await shop.sql.execute("UPDATE payment SET amount_fen = 900 WHERE out_trade_no = $1", out_trade_no)
+    shop.world.pay(out_trade_no)
+    assert (await shop.notify()).status_code == 204
+    order = (await buyer.get(f"/orders/{no}")).json()
+    (case, *_) = (await operator.get("/payment-exceptions", openOnly="true")).json()["items"]
+    held = Bought(shop, buyer, no, order["lines"][0]["id"], sku, order["totalFen"], out_trade_no)
+    return held, f"/payment-exceptions/{case['id']}"
+
+
 async def another(operator: Operator, login: str = "second", role: str = "manager") -> Operator:
     """One more member of the staff."""
     new = {"login": login, "name": login, "password": "a long enough one", "role": role}
