@@ -1,5 +1,6 @@
 """A statement for bare asyncpg connections, made ready once: parameters by name instead of `$1`, with their types."""
 
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import BigInteger, ClauseElement, bindparam, text
@@ -17,10 +18,15 @@ class Statement:
             written = text(statement)
             names = {*written._bindparams}  # noqa: SLF001  (the only way to ask which parameters the text names)
             statement = written.bindparams(*(bindparam(name, type_=types.get(name, BigInteger)) for name in names))
-        compiled = statement.compile(dialect=_DIALECT)
-        self.sql = str(compiled)
-        self._names: list[str] = list(getattr(compiled, "positiontup", None) or [])
+        self._statement = statement
+
+    @cached_property
+    def _compiled(self) -> tuple[str, list[str]]:
+        """Its text and the names of its parameters in order: when it is first asked, so that a start need not wait."""
+        compiled = self._statement.compile(dialect=_DIALECT)
+        return str(compiled), list(getattr(compiled, "positiontup", None) or [])
 
     async def fetch(self, connection: Any, **given: Any) -> list[Any]:
         """All rows."""
-        return await connection.fetch(self.sql, *[given[name] for name in self._names])  # type: ignore[no-any-return]
+        sql, names = self._compiled
+        return await connection.fetch(sql, *[given[name] for name in names])  # type: ignore[no-any-return]

@@ -6,13 +6,17 @@ import os
 import sys
 from importlib import import_module
 
-from kit.needless import leave_out
+from kit.needless import leave_out, put_off
 
 leave_out("rich", "httpx._main")  # of structlog's tracebacks for terminals, and of httpx's command line
 
 from kit import log  # noqa: E402
 from kit.parent import end_with_parent  # noqa: E402
 
+_NEEDLESS = {"serve": ("annotated_types", "attr", "dotenv", "pydantic", "trio")}
+"""What Litestar, Granian and httpcore look for: 12 MiB, and a twentieth of a start. (The worker's queue needs pydantic.)"""
+_LATER = ("pdb", "yaml")
+"""What Litestar imports for a page or a switch that nobody may ask for."""
 COMMANDS = {
     "serve": "Serve HTTP until SIGTERM or SIGINT.",
     "work": "Work on jobs and deadlines until SIGTERM.",
@@ -36,6 +40,8 @@ def _arguments(given: list[str]) -> argparse.Namespace:
     for name, text in COMMANDS.items():
         added = commands.add_parser(name, help=text, description=text)
         if name == meant:
+            leave_out(*_NEEDLESS.get(name, ()))
+            put_off(*_LATER)
             command = import_module(f"shop.commands.{name}")
             added.set_defaults(run=command.run)
             if hasattr(command, "add_arguments"):

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import structlog
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.di import Provide
 from litestar.openapi.spec import Tag
 from litestar.types import ASGIApp
@@ -51,6 +51,7 @@ from kit.replica import Replicated
 from kit.web import docs, failed_jobs, health, injection, problems
 from kit.web.lifespan import alive
 from kit.web.limits import Door, Limiter
+from kit.web.once import OnlyRouter
 from kit.web.peer import Peers, networks
 from kit.web.request import MAX_BODY_BYTES, StrictRequest
 from kit.web.shelf import Shelf
@@ -152,9 +153,9 @@ def _routes(settings: Settings, db: Database, clock: Clock, limiter: Limiter) ->
         health.metrics,
         docs.assets(),
         catalog.controllers.media_router(settings.data_dir / "media"),
-        Router("/api/v1", route_handlers=_api_routes()),
+        OnlyRouter("/api/v1", route_handlers=_api_routes()),
         *admin_router.guarded(_admin_routes(), db, clock, limiter),
-        Router("/wechat", route_handlers=payments.controllers.ROUTES, tags=["wechat"]),
+        OnlyRouter("/wechat", route_handlers=payments.controllers.ROUTES, tags=["wechat"]),
     ]
 
 

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import structlog
-from wechatpayv3.async_.utils import build_authorization, load_private_key, rsa_sign
+from wechatpayv3.async_.utils import build_authorization, rsa_sign
 
+from kit import keys
 from kit.http import outside_client, untie
 from payments.wechatpay import signature
 from payments.wechatpay.answers import Refused, Unknown, refusal
@@ -54,7 +55,7 @@ class Connection:
         self.keyring = keyring
         self._mchid = mchid
         self._cert_serial = cert_serial
-        self._private_key = load_private_key(private_key)
+        self._private_key = keys.private_key(private_key)
         self._http = client or outside_client()
         self._learning: asyncio.Task[None] | None = None
         self._learned_at = -_LEARN_AGAIN_S

@@ -13,6 +13,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.web.actor import Actor
 from kit.web.limits import Limiter
+from kit.web.once import OnlyRouter
 from shop.admin import controllers, sessions
 from shop.admin.roles import PERMISSIONS
 from shop.members.edge import bearer
@@ -45,8 +46,8 @@ def guarded(routes: Iterable[Any], db: Database, clock: Clock, limiter: Limiter)
     for route in behind:
         _check(route)
     return [
-        Router(PATH, route_handlers=[controllers.sign_in], tags=["admin"]),
-        Router(PATH, route_handlers=behind, guards=[admit], tags=["admin"], security=[{"staff": []}]),
+        OnlyRouter(PATH, route_handlers=[controllers.sign_in], tags=["admin"]),
+        OnlyRouter(PATH, route_handlers=behind, guards=[admit], tags=["admin"], security=[{"staff": []}]),
     ]
 
 

@@ -9,7 +9,6 @@ from granian.constants import Interfaces, Loops
 from litestar import Litestar
 
 from kit import log
-from kit.needless import leave_out
 from kit.parent import end_with_parent
 from kit.trimming import trim_regularly
 from kit.web import counting
@@ -17,8 +16,6 @@ from kit.web.leaving import leave_slowly
 from shop import settings
 from shop.app import create_app
 
-_NEEDLESS = ("pydantic", "trio")
-"""Litestar and httpcore look for these; they weigh 12 MiB. (The worker's queue needs pydantic.)"""
 _YOUNG = 10_000
 """Objects that came and stayed, before they are searched for circles. Requests that wait hold a few thousand: at Python's
 own 700 they are looked over a hundred times a second, and nearly none is a circle."""
@@ -32,7 +29,6 @@ def application() -> Litestar:
     found = settings.read()
     log.configure(readable=False)
     counting.join()
-    leave_out(*_NEEDLESS)
     gc.disable()
     app = create_app(found)
     gc.freeze()  # what is there now stays: no later collection looks at it again

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from kit import hosts
+from kit.keys import private_key
 from payments.reconciliation import wanting
 from payments.reconciliation.models import BillKind
 from payments.wechatpay.merchant import Merchant
@@ -136,7 +137,7 @@ def _names(settings: Settings) -> Iterator[Finding]:
 
 def _keys(pay: PaySettings, environment: Mapping[str, str]) -> Iterator[Finding]:
     about = "key settings"
-    private = load_pem_private_key(pay.private_key.encode(), None)
+    private = private_key(pay.private_key)
     assert isinstance(private, RSAPrivateKey)
     if private.key_size != 2048:
         yield wrong(

@@ -17,9 +17,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from kit.http import outside_client
+from kit.keys import private_key
 from payments.wechatpay.keyring import Keyring
 from shop.settings import PaySettings
 
@@ -61,7 +61,7 @@ class Wire:
         self._pay = pay
         self._wall_clock = wall_clock
         self._http = outside_client(pay.url, timeout_s=10.0)
-        key = load_pem_private_key(pay.private_key.encode(), None)
+        key = private_key(pay.private_key)
         assert isinstance(key, RSAPrivateKey)
         self._key = key
 

@@ -7,7 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from kit.keys import private_key
 
 PRIMARY: Final = ("primary", "read-write")
 STANDBY: Final = ("any", "standby", "read-only")
@@ -106,11 +108,7 @@ def check_key(reader: Reader, name: str, pem: str) -> None:
     if not pem:
         return
     try:
-        key = (
-            load_pem_private_key(pem.encode(), None)
-            if "PRIVATE KEY" in pem.splitlines()[0]
-            else load_pem_public_key(pem.encode())
-        )
+        key = private_key(pem) if "PRIVATE KEY" in pem.splitlines()[0] else load_pem_public_key(pem.encode())
     except (ValueError, TypeError, UnsupportedAlgorithm):
         reader.mistakes.append(f"{name} is not a PEM key that can be read (without a password)")
         return
