@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -92,6 +93,18 @@ def _stamp(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 
 def _line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
     return msgspec.json.encode(event, enc_hook=repr)
+
+
+def tell(logger: Any, event: dict[str, Any]) -> None:
+    """`logger.info` of a whole event, its name under `event`, for who says one with each request: structlog packs and
+    unpacks keywords three times on their way, which costs as much as all its processors."""
+    bound = logger.bind()
+    if not bound.is_enabled_for(logging.INFO):
+        return
+    with suppress(structlog.DropEvent):
+        for processor in bound._processors:  # noqa: SLF001
+            event = processor(bound._logger, "info", event)  # noqa: SLF001
+        bound._logger.info(event)  # noqa: SLF001
 
 
 def configure(*, level: str = "info", readable: bool = False) -> None:

@@ -43,9 +43,9 @@ import shop.privacy.erasure
 import shop.shipping.admin
 import shop.watch
 from catalog.pages import Pages
+from kit import http
 from kit.clock import Clock, FollowedClock, SystemClock
 from kit.database import Database
-from kit.http import outside_client
 from kit.news import News
 from kit.replica import Replicated
 from kit.web import docs, failed_jobs, health, injection, problems
@@ -172,7 +172,7 @@ def peers_of(settings: Settings) -> Peers:
 
 def platform_of(settings: Settings, db: Database, clock: Clock) -> Platform:
     account = settings.wechat
-    client = outside_client(account.url)
+    client = http.outside_client(account.url)
     return Platform(client, db, clock, app_id=account.app_id, app_secret=account.app_secret)
 
 
@@ -285,7 +285,7 @@ def create_app(
         request_class=StrictRequest,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=docs.openapi("WeChat shop", _version(), _DESCRIPTION, _TAGS, routes),
-        lifespan=[lambda _app: alive([keep_keys_fresh(settings, gateway), news.listen()], closing)],
+        lifespan=[lambda _app: alive([keep_keys_fresh(settings, gateway), news.listen(), http.ready()], closing)],
         debug=False,
         logging_config=None,
     )

@@ -1,8 +1,16 @@
-"""One request, one id, one canonical log line, one observation; and the headers that every answer carries."""
+"""One request, one id, one canonical log line, one observation; and the headers that every answer carries.
 
+Lines and observations of one turn of the event loop are made together at its end: the answers are on their way by then,
+and the same few functions in a row cost half of what they cost between all others.
+"""
+
+import asyncio
+import atexit
 import re
 import secrets
 import time
+from collections import deque
+from contextvars import Context, copy_context
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +18,8 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import Counter, Histogram
+
+from kit.log import tell
 
 log = structlog.get_logger()
 
@@ -55,7 +65,7 @@ class Traffic:
         try:
             await self.app(scope, receive, send_marked)
         finally:
-            _observe(scope, status, time.perf_counter() - started)
+            _SEEN.add(scope, status, time.perf_counter() - started)
 
 
 def _given_id(scope: Any) -> bytes | None:
@@ -85,15 +95,46 @@ def _observe(scope: Any, status: int, seconds: float) -> None:
     counter.inc()
     if operation in _QUIET:
         return
-    facts = {"problem": scope["problem"]} if "problem" in scope else {}
+    event = {
+        "method": scope["method"],
+        "operation": operation,
+        "path": scope["path"],
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+    }
+    if "problem" in scope:
+        event["problem"] = scope["problem"]
     if "no" in (scope.get("path_params") or {}):
-        facts["order"] = scope["path_params"]["no"]
-    log.info(
-        "request",
-        method=scope["method"],
-        operation=operation,
-        path=scope["path"],
-        status=status,
-        ms=round(seconds * 1000, 1),
-        **facts,
-    )
+        event["order"] = scope["path_params"]["no"]
+    event["event"] = "request"
+    tell(log, event)
+
+
+class _Seen:
+    """Requests that were answered in this turn of the loop, each with the context that its line is said in."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Context, Any, int, float]] = deque()
+        self._expected_of: asyncio.AbstractEventLoop | None = None
+        atexit.register(self.flush)
+
+    def add(self, scope: Any, status: int, seconds: float) -> None:
+        """Another one, for the end of this turn."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._expected_of:
+            self._expected_of = loop
+            loop.call_soon(self.flush)
+        self._waiting.append((copy_context(), scope, status, seconds))
+
+    def flush(self) -> None:
+        """Write them down."""
+        self._expected_of = None
+        while self._waiting:
+            context, *seen = self._waiting.popleft()
+            try:
+                context.run(_observe, *seen)
+            except Exception:
+                log.exception("a request was not written down")
+
+
+_SEEN = _Seen()

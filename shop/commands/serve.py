@@ -3,6 +3,7 @@
 import gc
 import os
 from argparse import ArgumentParser, Namespace
+from functools import cache
 
 from granian import Granian
 from granian.constants import Interfaces, Loops
@@ -23,19 +24,28 @@ _FINISH_S = 10
 """A request under way when the door closes may take so long."""
 
 
+@cache
+def _made() -> Litestar:
+    """The shop, made once and by the main process: those that it forks have it at once, and share its memory.
+
+    Nothing in it may be open yet, nor random: what connects does so when it is first asked.
+    """
+    gc.disable()
+    app = create_app(settings.read())
+    gc.freeze()  # what is there now stays: no later collection looks at it again
+    gc.enable()
+    return app
+
+
 def application() -> Litestar:
     """What each server process runs. Granian's processes go on after a SIGKILL of their main one: ours do not."""
     end_with_parent()
-    found = settings.read()
     log.configure(readable=False)
     counting.join()
-    gc.disable()
-    app = create_app(found)
-    gc.freeze()  # what is there now stays: no later collection looks at it again
+    app = _made()
     gc.set_threshold(_YOUNG, 10, 10)
-    gc.enable()
     trim_regularly()
-    leave_slowly(app, found.drain_s)
+    leave_slowly(app, settings.read().drain_s)
     return app
 
 
@@ -45,6 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     found = settings.read()
+    _made()
     workers = arguments.workers or (len(os.sched_getaffinity(0)) if found.production else 1)
     server = Granian(
         "shop.commands.serve:application",

@@ -1,5 +1,9 @@
 """Nothing secret or personal in a log line."""
 
+import asyncio
+from typing import Any
+
+import pytest
 import structlog
 from cast import Shop
 from hypothesis import given, settings
@@ -8,6 +12,7 @@ from structlog.testing import capture_logs
 
 from kit import log
 from kit.log import redact
+from kit.web import traffic
 
 CANARIES = {
     "event": "sent to 13812345678",
@@ -69,10 +74,37 @@ async def test_one_canonical_line_says_who_and_which_order(shop: Shop) -> None:
     buyer = await shop.buyer("alice")
     (sku,) = await shop.stocked(5)
     no = await buyer.order({sku: 1})
+    await asyncio.sleep(0)  # lines are written at the end of a turn
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
         answer = await buyer.get(f"/orders/{no}")
+        await asyncio.sleep(0)
     (line,) = [line for line in lines if line["event"] == "request"]
     assert (line["operation"], line["order"], line["status"]) == ("getOrder", no, 200)
     assert line["request_id"] == answer.headers["x-request-id"]
     assert isinstance(line["member"], int)
     assert line["ms"] > 0
+
+
+async def test_a_request_that_cannot_be_written_down_takes_no_other_with_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of one turn are written together."""
+    observe = traffic._observe
+
+    def stumble(scope: Any, status: int, seconds: float) -> None:
+        if scope["path"] == "/api/v1/categories":
+            raise ValueError("too long")
+        observe(scope, status, seconds)
+
+    monkeypatch.setattr(traffic, "_observe", stumble)
+    buyer = await shop.buyer("alice")
+    await asyncio.sleep(0)
+    with capture_logs() as lines:
+        for _ in range(2):
+            await buyer.get("/categories")
+            await buyer.get("/orders")
+        await asyncio.sleep(0)
+    assert [line.get("operation", line["event"]) for line in lines] == [
+        "a request was not written down",
+        "listOrders",
+    ] * 2
