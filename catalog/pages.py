@@ -110,8 +110,8 @@ class Pages:
     async def categories(self, key: bytes) -> Answer:
         """The whole tree."""
         reading = self._lists.reading()
-        async with self._db.begin() as session:
-            tree = await categories.tree(session)
+        async with self._db.bare() as connection:
+            tree = await categories.tree(connection)
         page = printed("listCategories", _A_MINUTE, tree, places=())
         self._keep_list(key, page, reading)
         return page

@@ -21,7 +21,6 @@ from payments.ports import Payee, Receipt
 from payments.trades import Trade, instant
 
 CLOSE_JOB = "payments.close"
-_Other = aliased(Payment)
 
 
 async def settle(session: AsyncSession, payee: Payee, trade: Trade, at: datetime) -> str:
@@ -55,7 +54,8 @@ async def settle(session: AsyncSession, payee: Payee, trade: Trade, at: datetime
 
 async def _find(session: AsyncSession, trade: Trade) -> tuple[Payment | None, bool]:
     """The payment, locked, and whether another one was received under this transaction's id already."""
-    reused = exists().where(_Other.transaction_id == trade.transaction_id, _Other.out_trade_no != trade.out_trade_no)
+    other = aliased(Payment)
+    reused = exists().where(other.transaction_id == trade.transaction_id, other.out_trade_no != trade.out_trade_no)
     statement = (
         select(Payment, reused)
         .where(Payment.out_trade_no == trade.out_trade_no)

@@ -49,7 +49,7 @@ from kit.database import Database
 from kit.news import News
 from kit.replica import Replicated
 from kit.web import docs, failed_jobs, health, injection, problems
-from kit.web.lifespan import alive
+from kit.web.lifespan import alive, readiness
 from kit.web.limits import Door, Limiter
 from kit.web.once import OnlyRouter
 from kit.web.peer import Peers, networks
@@ -285,7 +285,7 @@ def create_app(
         request_class=StrictRequest,
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=docs.openapi("WeChat shop", _version(), _DESCRIPTION, _TAGS, routes),
-        lifespan=[lambda _app: alive([keep_keys_fresh(settings, gateway), news.listen(), http.ready()], closing)],
+        lifespan=[lambda _app: alive([keep_keys_fresh(settings, gateway), news.listen(), readiness()], closing)],
         debug=False,
         logging_config=None,
     )

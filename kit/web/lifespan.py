@@ -5,7 +5,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from sqlalchemy.orm import configure_mappers
+
+from kit import http
+
 _END_S = 2.0
+_LET_IN_S = 0.5
+
+
+async def readiness() -> None:
+    """Make what a first request of its kind would wait for, in a thread and a moment after the door has opened: neither
+    the door need wait for it nor who stands before it."""
+    await asyncio.sleep(_LET_IN_S)
+    await http.ready()
+    await asyncio.to_thread(configure_mappers)
 
 
 @asynccontextmanager
