@@ -15,8 +15,8 @@ from kit.parent import end_with_parent  # noqa: E402
 
 _NEEDLESS = {"serve": ("annotated_types", "attr", "dotenv", "pydantic", "trio")}
 """What Litestar, Granian and httpcore look for: 12 MiB, and a twentieth of a start. (The worker's queue needs pydantic.)"""
-_LATER = ("pdb", "yaml")
-"""What Litestar imports for a page or a switch that nobody may ask for."""
+_LATER = ("yaml",)
+"""What Litestar imports for a page that nobody may ask for."""
 COMMANDS = {
     "serve": "Serve HTTP until SIGTERM or SIGINT.",
     "work": "Work on jobs and deadlines until SIGTERM.",
