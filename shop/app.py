@@ -51,9 +51,9 @@ from kit.replica import Replicated
 from kit.web import docs, failed_jobs, health, injection, problems
 from kit.web.lifespan import alive, readiness
 from kit.web.limits import Door, Limiter
-from kit.web.once import OnlyRouter
 from kit.web.peer import Peers, networks
 from kit.web.request import MAX_BODY_BYTES, StrictRequest
+from kit.web.router import OnlyRouter
 from kit.web.shelf import Shelf
 from kit.web.traffic import Traffic
 from payments.inbox import Inbox

@@ -1,7 +1,7 @@
 """One request, one id, one canonical log line, one observation; and the headers that every answer carries.
 
 Lines and observations of one turn of the event loop are made together at its end: the answers are on their way by then,
-and the same few functions in a row cost half of what they cost between all others.
+and the same few functions in a row cost less than between all others.
 """
 
 import asyncio

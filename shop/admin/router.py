@@ -13,7 +13,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.web.actor import Actor
 from kit.web.limits import Limiter
-from kit.web.once import OnlyRouter
+from kit.web.router import OnlyRouter
 from shop.admin import controllers, sessions
 from shop.admin.roles import PERMISSIONS
 from shop.members.edge import bearer

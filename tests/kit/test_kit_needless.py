@@ -13,7 +13,7 @@ def _said(program: str) -> str:
     return done.stdout.strip()
 
 
-def test_what_is_left_out_is_not_there_for_who_looks():
+def test_what_is_left_out_is_not_there_for_who_looks() -> None:
     said = _said("""
 from kit.needless import leave_out
 leave_out("yaml")
@@ -25,7 +25,7 @@ except ImportError:
     assert said == "not there"
 
 
-def test_what_was_imported_before_stays():
+def test_what_was_imported_before_stays() -> None:
     assert (
         _said("""
 import yaml
@@ -37,7 +37,7 @@ print(yaml.dump(1).split()[0])
     )
 
 
-def test_what_is_put_off_is_imported_when_it_is_asked_for():
+def test_what_is_put_off_is_imported_when_it_is_asked_for() -> None:
     said = _said("""
 import sys
 from kit.needless import put_off
@@ -50,7 +50,7 @@ print(early, "yaml.loader" in sys.modules, text)
     assert said == "False True a: 1"
 
 
-def test_serve_imports_nothing_it_does_not_use():
+def test_serve_imports_nothing_it_does_not_use() -> None:
     said = _said("""
 import sys
 from shop.__main__ import _arguments
