@@ -7,14 +7,15 @@ A key belongs to an actor and an operation. Two shapes:
           gone with its rollback, so refusals are not kept.
 `through` the operation talks to the world in between. The key is committed before, the answer after. When the process
           dies half way, the key is taken over after `TAKEOVER_S` and the operation runs again; when it ended without
-          knowing what came of it (a 5xx), at once. The first to finish has the answer that all get.
+          knowing what came of it (a 5xx), at once. The first to finish has the answer that all get. Where its first
+          and last statements are its own, they may claim the key (`CLAIM_SQL`) and keep the answer (`KEEP_SQL`).
 """
 
 import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import asyncpg
 import msgspec
@@ -74,6 +75,20 @@ def intent(actor: str, operation: str, key: str, body: Any) -> Intent:
     return Intent(actor, operation, key, hashlib.sha256(canonical).digest())
 
 
+class Answer(Generic[T]):
+    """What is answered to a wish, before it is kept. `kept`: by the operation's own last statement, so that `through` need
+    not."""
+
+    def __init__(self, wish: Intent, value: T) -> None:
+        self._wish = wish
+        self.value = value
+        self.kept = False
+
+    def parameters(self) -> dict[str, str]:
+        """Those of `KEEP_SQL`."""
+        return {"answer": msgspec.json.encode(self.value).decode(), **_names(self._wish)}
+
+
 def _where(wish: Intent) -> tuple[Any, ...]:
     return (
         IdempotencyKey.actor == wish.actor,
@@ -103,72 +118,86 @@ async def once(
         return msgspec.convert(row.answer, kind)
     answer = await work()
     await session.flush()  # what goes past the session comes after what waits in it
-    await _keep(await raw(session), wish, answer)
+    await _keep(await raw(session), Answer(wish, answer))
     return answer
 
 
-async def through(db: Database, wish: Intent, now: datetime, work: Callable[[bool], Awaitable[T]], kind: type[T]) -> T:
+async def through(
+    db: Database,
+    wish: Intent,
+    now: datetime,
+    work: Callable[[bool], Awaitable[T | Answer[T]]],
+    kind: type[T],
+    *,
+    claimed: bool | None = None,
+) -> T:
     """Run `work`, which talks to the world between its own transactions, and keep its answer; or return the one kept.
 
     `work` is told whether it may have run before, half way or to an end nobody saw: it must be written so that it may.
+    `claimed` is what a `CLAIM_SQL` at `now` found, where the operation's first statement has made it already.
 
     Raises `KeyReused` (422), or `StillRunning` (409) while the first request may still be at work.
     """
-    async with db.bare() as connection:
-        first = await _claim(connection, wish, now)
-    if not first:
+    if claimed is None:
+        async with db.bare() as connection:
+            claimed = await _claim(connection, wish, now)
+    if not claimed:
         async with db.begin() as session:
             kept = await _kept_or_taken_over(session, wish, now)
         if kept is not None:
             return msgspec.convert(kept, kind)
     try:
-        answer = await work(not first)
+        found = await work(not claimed)
     except BaseException as error:
         refused = isinstance(error, Problem) and not isinstance(error, Unavailable)
         with suppress(DatabaseUnavailable):  # then it is taken over in a while
             await _let_go(db, wish, now, refused=refused)
         raise
+    answer = found if isinstance(found, Answer) else Answer(wish, found)
+    if answer.kept:
+        return answer.value
     async with db.bare() as connection:
-        if await _keep(connection, wish, answer):
-            return answer
+        if await _keep(connection, answer):
+            return answer.value
     async with db.begin() as session:
         kept = await session.scalar(select(IdempotencyKey.answer).where(*_where(wish)))
-    return answer if kept is None else msgspec.convert(kept, kind)
+    return answer.value if kept is None else msgspec.convert(kept, kind)
 
 
-# By a bare connection each is a transaction of its own: what `through` does first and last, one round trip each.
 _NAMES: Any = {"actor": Text, "operation": Text, "key": Text}
-_CLAIM = Statement(
-    """
+CLAIM_SQL = """
     INSERT INTO idempotency_key (actor, operation, key, content, started_at)
-    VALUES (:actor, :operation, :key, :content, :now) ON CONFLICT DO NOTHING RETURNING 1
-    """,
-    content=LargeBinary,
-    now=Instant,
-    **_NAMES,
-)
-_KEEP = Statement(
-    """
+    VALUES (:actor, :operation, :key, :content, :claimed_at) ON CONFLICT DO NOTHING RETURNING 1
+"""
+"""A row: the key is ours now. Its parameters are those of `claiming`, their types `CLAIM_TYPES`."""
+CLAIM_TYPES: Any = {**_NAMES, "content": LargeBinary, "claimed_at": Instant}
+KEEP_SQL = """
     UPDATE idempotency_key SET answer = CAST(:answer AS jsonb)
-    WHERE actor = :actor AND operation = :operation AND key = :key AND answer IS NULL RETURNING 1
-    """,
-    answer=Text,
-    **_NAMES,
-)
+    WHERE actor = :actor AND operation = :operation AND key = :key AND answer IS NULL
+"""
+"""No row: another one's answer is kept already. Its parameters are those of an `Answer`, their types `KEEP_TYPES`."""
+KEEP_TYPES: Any = {**_NAMES, "answer": Text}
+# By a bare connection each is a transaction of its own: what `through` does first and last, one round trip each.
+_CLAIM = Statement(CLAIM_SQL, **CLAIM_TYPES)
+_KEEP = Statement(f"{KEEP_SQL} RETURNING 1", **KEEP_TYPES)
+
+
+def claiming(wish: Intent, now: datetime) -> dict[str, Any]:
+    """The parameters of `CLAIM_SQL`."""
+    return {"content": wish.content, "claimed_at": now, **_names(wish)}
 
 
 async def _claim(connection: Any, wish: Intent, now: datetime) -> bool:
     """True when the key is ours now. Raises `StillRunning` (409)."""
     try:
-        return bool(await _CLAIM.fetch(connection, now=now, content=wish.content, **_names(wish)))
+        return bool(await _CLAIM.fetch(connection, **claiming(wish, now)))
     except asyncpg.LockNotAvailableError as error:  # the first one is still at it
         raise StillRunning from error
 
 
-async def _keep(connection: Any, wish: Intent, answer: Any) -> bool:
+async def _keep(connection: Any, answer: Answer[Any]) -> bool:
     """False when another one's answer is kept already."""
-    said = msgspec.json.encode(answer).decode()
-    return bool(await _KEEP.fetch(connection, answer=said, **_names(wish)))
+    return bool(await _KEEP.fetch(connection, **answer.parameters()))
 
 
 def _names(wish: Intent) -> dict[str, str]:

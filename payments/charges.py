@@ -5,20 +5,21 @@ otherwise (another amount, channel, payer or app, or a token that is used up) it
 new one opened. A create that is repeated for the same number says the same bytes: everything it says stands in the row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import structlog
 from sqlalchemy import ARRAY, BigInteger, Text, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from kit import jobs
+from kit import idempotency, jobs
 from kit.clock import Clock
 from kit.database import Database, Instant
 from kit.errors import Conflict, Unavailable
+from kit.idempotency import Answer, Intent
 from kit.numbers import new_no
 from kit.statement import Statement
 from payments import asking, attempts, underway
@@ -29,6 +30,7 @@ from payments.settlement import CLOSE_JOB
 from payments.wechatpay.charging import ChargeAsk
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 _TOKEN_LIVES = {
@@ -122,19 +124,29 @@ async def add(
     return payments
 
 
-async def begin_due(
-    connection: Any, statement: Statement, gateway: Gateway, sheet: Sheet, at: datetime, **due: Any
-) -> Payment | None:
-    """A new attempt, as an intent and committed, of what `due` finds; a row of no session. `None`: it finds nothing, or
-    there is a live attempt.
+class Begun(NamedTuple):
+    """What came of a wish to be paid, committed."""
 
-    `statement` is `WITH due AS (…)` and `BEGIN_DUE`, by whoever owns the payables: it locks one that may be paid now and
-    gives its `payable`, `amount_fen` and `expires_at`. `due` are its parameters. Not for the counter, where nothing is
-    frozen for profit sharing.
+    claimed: bool
+    """The wish's key is ours now."""
+    payment: Payment | None
+    """A new attempt, as an intent; a row of no session. `None`: nothing is due, there is a live attempt, or the key was not
+    ours."""
+
+
+async def begin_due(
+    connection: Any, statement: Statement, gateway: Gateway, sheet: Sheet, wish: Intent, at: datetime, **due: Any
+) -> Begun:
+    """Claim the wish's key, and begin an attempt of what `due` finds.
+
+    `statement` is `BEGIN_CLAIM`, `due AS (…)` and `BEGIN_DUE`, by whoever owns the payables: it locks one that may be paid
+    now, if there is a `claimed`, and gives its `payable`, `amount_fen` and `expires_at`. `due` are its parameters. Not for
+    the counter, where nothing is frozen for profit sharing.
     """
-    for row in await statement.fetch(connection, **_intent(gateway, sheet, at), **due):
-        return Payment(**dict(row))
-    return None
+    parameters = {**idempotency.claiming(wish, at), **_intent(gateway, sheet, at), **due}
+    found = dict((await statement.fetch(connection, **parameters))[0])
+    claimed = found.pop("claimed")
+    return Begun(claimed, Payment(**found) if found["id"] is not None else None)
 
 
 def _intent(gateway: Gateway, sheet: Sheet, at: datetime) -> dict[str, Any]:
@@ -156,19 +168,25 @@ def _intent(gateway: Gateway, sheet: Sheet, at: datetime) -> dict[str, Any]:
     }
 
 
-BEGIN_TYPES: Any = {
+_INTENT_TYPES: Any = {
     "out_trade_no": Text, "channel": Text, "mchid": Text, "sub_mchid": Text, "appid": Text, "openid": Text,
     "currency": Text, "description": Text, "state": Text, "client_ip": Text, "h5_type": Text, "check_at": Instant,
     "created_at": Instant,
 }  # fmt: skip
-"""The parameters of `BEGIN_DUE`."""
+BEGIN_TYPES: Any = {**_INTENT_TYPES, **idempotency.CLAIM_TYPES}
+"""The parameters of `BEGIN_CLAIM` and `BEGIN_DUE`."""
+BEGIN_CLAIM = f"WITH claimed AS ({idempotency.CLAIM_SQL})"
 BEGIN_DUE = f"""
-    INSERT INTO payment ({", ".join(BEGIN_TYPES)}, payable, amount_fen, expires_at, profit_sharing)
-    SELECT :{", :".join(BEGIN_TYPES)}, payable, amount_fen, expires_at,
-        coalesce((SELECT share_orders FROM payout_policy), false)
-    FROM due WHERE NOT EXISTS (SELECT FROM payment p WHERE p.payable = due.payable AND p.state || '' IN ({LIVE_SQL}))
-    ON CONFLICT (payable) WHERE state IN ({LIVE_SQL}) DO NOTHING
-    RETURNING {", ".join(column.name for column in Payment.__table__.columns)}
+    , begun AS (
+        INSERT INTO payment ({", ".join(_INTENT_TYPES)}, payable, amount_fen, expires_at, profit_sharing)
+        SELECT :{", :".join(_INTENT_TYPES)}, payable, amount_fen, expires_at,
+            coalesce((SELECT share_orders FROM payout_policy), false)
+        FROM due
+        WHERE NOT EXISTS (SELECT FROM payment p WHERE p.payable = due.payable AND p.state || '' IN ({LIVE_SQL}))
+        ON CONFLICT (payable) WHERE state IN ({LIVE_SQL}) DO NOTHING
+        RETURNING {", ".join(column.name for column in Payment.__table__.columns)}
+    )
+    SELECT EXISTS (SELECT FROM claimed) AS claimed, begun.* FROM (SELECT) always LEFT JOIN begun ON true
 """  # noqa: S608  (our own constants)
 """See `begin_due`. The index of live attempts decides, whenever the statement began. One that is seen is not tried against
 it: that would wait, with the payable locked, for whoever is settling the attempt and wants the payable next. It is looked
@@ -184,13 +202,20 @@ def fits(payment: Payment, bill: Bill, gateway: Gateway, at: datetime, *, combin
     return fresh and asked == wanted and combined == (payment.combine_no is not None)
 
 
-async def open_token(db: Database, gateway: Gateway, payee: Payee, clock: Clock, payment: Payment) -> str | None:
-    """Have the attempt at WeChat: what opens it in the client. `None`: this number is used up, begin another.
+async def open_token(
+    db: Database,
+    gateway: Gateway,
+    payee: Payee,
+    clock: Clock,
+    payment: Payment,
+    told: Callable[[Payment, str], Answer[T]],
+) -> Answer[T] | None:
+    """Have the attempt at WeChat, and what is `told` of it and its token. `None`: this number is used up, begin another.
 
     Raises `WeChatPayUnknown` (503), `NotPayable` (409), `PaymentRefused` (503).
     """
     if payment.state == PaymentState.OPEN and payment.token is not None:
-        return payment.token
+        return told(payment, payment.token)
     try:
         token = await gateway.create(asked(payment))
     except Unknown as error:
@@ -198,9 +223,10 @@ async def open_token(db: Database, gateway: Gateway, payee: Payee, clock: Clock,
     except Refused as error:
         await refused(db, gateway, payee, clock, payment, error)
         return None
-    if not await opened(db, clock, [payment.id], token):
+    answer = told(payment, token)
+    if not await opened(db, clock, [payment.id], token, answer):
         raise NotPayable
-    return token
+    return answer
 
 
 def asked(payment: Payment) -> ChargeAsk:
@@ -219,10 +245,18 @@ def asked(payment: Payment) -> ChargeAsk:
     )
 
 
-async def opened(db: Database, clock: Clock, payment_ids: Sequence[int], token: str) -> bool:
-    """Keep the token, with every part of one sheet. False when one was closed or paid while we spoke to WeChat."""
+async def opened(
+    db: Database, clock: Clock, payment_ids: Sequence[int], token: str, answer: Answer[Any] | None = None
+) -> bool:
+    """Keep the token, with every part of one sheet, and the answer. False when one was closed or paid while we spoke to
+    WeChat; then nothing is kept."""
+    found = {"ids": list(payment_ids), "token": token, "now": clock.now()}
     async with db.bare() as connection:
-        if await _OPENED.fetch(connection, ids=list(payment_ids), token=token, now=clock.now()):
+        if answer is None:
+            rows = await _OPENED.fetch(connection, **found)
+        elif rows := await _OPENED_AND_KEPT.fetch(connection, **found, **answer.parameters()):
+            answer.kept = rows[0]["kept"]
+        if rows:
             return True
     # Closed by us while WeChat was creating it: it must be closed there as well.
     async with db.begin() as session:
@@ -231,20 +265,26 @@ async def opened(db: Database, clock: Clock, payment_ids: Sequence[int], token: 
     return False
 
 
-_OPENED = Statement(
-    """
+_OPENED_TYPES: Any = {"ids": ARRAY(BigInteger), "token": Text, "now": Instant}
+_OPENING = """
     WITH locked AS (
         SELECT id, state FROM payment WHERE id = ANY(:ids) ORDER BY out_trade_no COLLATE "C" FOR NO KEY UPDATE
+    ), opened AS (
+        UPDATE payment p SET state = 'open', token = :token, token_at = :now FROM locked
+        WHERE p.id = locked.id AND NOT EXISTS (SELECT FROM locked WHERE state NOT IN ('opening', 'open'))
+        RETURNING p.id
     )
-    UPDATE payment p SET state = 'open', token = :token, token_at = :now FROM locked
-    WHERE p.id = locked.id AND NOT EXISTS (SELECT FROM locked WHERE state NOT IN ('opening', 'open'))
-    RETURNING p.id
-    """,
-    ids=ARRAY(BigInteger),
-    token=Text,
-    now=Instant,
-)
+"""
 """All of them or none; who is in the middle of closing one is waited for. One statement: the buyer waits for it."""
+_OPENED = Statement(f"{_OPENING} SELECT id FROM opened", **_OPENED_TYPES)  # noqa: S608  (our own constant)
+_OPENED_AND_KEPT = Statement(
+    f"""
+    {_OPENING}, kept AS ({idempotency.KEEP_SQL} AND EXISTS (SELECT FROM opened) RETURNING 1)
+    SELECT EXISTS (SELECT FROM kept) AS kept FROM opened
+    """,  # noqa: S608  (our own constants)
+    **_OPENED_TYPES,
+    **idempotency.KEEP_TYPES,
+)
 
 
 async def refused(db: Database, gateway: Gateway, payee: Payee, clock: Clock, payment: Payment, error: Refused) -> None:

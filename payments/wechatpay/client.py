@@ -1,6 +1,5 @@
 """What a client needs to open a payment: signed by us, now, with wall-clock time (WeChat Pay v3, 调起支付)."""
 
-import asyncio
 import time
 
 import msgspec
@@ -34,19 +33,20 @@ class AppParams(msgspec.Struct, frozen=True):
 class Opening(Speaker):
     """Parameters for the two channels that open WeChat's own sheet."""
 
-    async def client_params(self, channel: str, token: str, appid: str | None = None) -> PayParams | AppParams:
+    def client_params(self, channel: str, token: str, appid: str | None = None) -> PayParams | AppParams:
         """For `jsapi` or `app`; `appid` is the app that opens it (the merchant's when it is not given).
 
-        The fourth signed line is `prepay_id=…` in one and the bare number in the other.
+        The fourth signed line is `prepay_id=…` in one and the bare number in the other. Signed where it is asked: the
+        package holds the interpreter meanwhile, in a thread as well.
         """
         appid = appid or self.merchant.client_appid
         timestamp, nonce = str(int(time.time())), new_nonce()
         if channel == "app":
-            sign = await asyncio.to_thread(self.connection.sign, appid, timestamp, nonce, token)
+            sign = self.connection.sign(appid, timestamp, nonce, token)
             mchid = self.merchant.sub_mchid or self.merchant.mchid
             return AppParams(appid, mchid, token, "Sign=WXPay", nonce, timestamp, sign)
         if channel != "jsapi":
             raise ValueError(f"{channel} is opened by its URL, not by parameters")
         package = f"prepay_id={token}"
-        sign = await asyncio.to_thread(self.connection.sign, appid, timestamp, nonce, package)
+        sign = self.connection.sign(appid, timestamp, nonce, package)
         return PayParams(timestamp, nonce, package, "RSA", sign)

@@ -1,18 +1,21 @@
 """Paying for an order: the attempt is opened and looked at here; what the money does is told to `payee`."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 from sqlalchemy import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from kit import idempotency
 from kit.clock import Clock
 from kit.database import Database, Instant
 from kit.errors import Conflict, Unprocessable
+from kit.idempotency import Answer, Intent
 from kit.statement import Statement
 from payments import asking, charges, underway
-from payments.charges import Bill, Channel, Sheet
+from payments.charges import Begun, Bill, Channel, Sheet
 from payments.models import Payment, PaymentState
 from payments.ports import Payee
 from payments.wechatpay.gateway import Gateway, PayParams
@@ -20,6 +23,7 @@ from shop.members.sessions import SignedIn
 from shop.orders import history
 from shop.orders.models import Order, OrderMoveRefused, OrderState
 
+T = TypeVar("T")
 TRIES: Final = 3
 """Attempts in one call: a number that is used up is closed and another one opened."""
 _SHORTEST: Final = timedelta(seconds=3)
@@ -62,50 +66,86 @@ class Way(msgspec.Struct, frozen=True):
     """The amount that the member saw, if the client says it."""
 
 
-async def prepay(db: Database, gateway: Gateway, payee: Payee, clock: Clock, member: SignedIn, no: str) -> PayParams:
+class Wanted(msgspec.Struct, Generic[T], frozen=True):
+    """What a member asks for once, under a key: to pay for their order in this way, and to be `told` how of an open attempt."""
+
+    member: SignedIn
+    no: str
+    way: Way
+    wish: Intent
+    told: Callable[[Payment, str], T]
+    kind: type[T]
+
+
+async def prepay(
+    db: Database, gateway: Gateway, payee: Payee, clock: Clock, member: SignedIn, no: str, wish: Intent
+) -> PayParams:
     """What the Mini Program needs to show the payment sheet (WeChat Pay v3, JSAPI). Raises as `open_sheet`."""
-    payment, token = await open_sheet(db, gateway, payee, clock, member, no, Way())
-    params = await gateway.client_params(payment.channel, token, payment.appid)
-    assert isinstance(params, PayParams)
-    return params
+
+    def told(payment: Payment, token: str) -> PayParams:
+        params = gateway.client_params(payment.channel, token, payment.appid)
+        assert isinstance(params, PayParams)
+        return params
+
+    return await open_sheet(db, gateway, payee, clock, Wanted(member, no, Way(), wish, told, PayParams))
 
 
-async def open_sheet(
-    db: Database, gateway: Gateway, payee: Payee, clock: Clock, member: SignedIn, no: str, way: Way
-) -> tuple[Payment, str]:
-    """An attempt that is open at WeChat, on this channel and for this member, and what opens it in the client.
+async def open_sheet(db: Database, gateway: Gateway, payee: Payee, clock: Clock, wanted: Wanted[T]) -> T:
+    """What the client is told of an attempt that is open at WeChat, on this channel and for this member.
 
-    An attempt that does not fit any more is closed first, and the close confirmed. Raises `OrderNotFound` (404),
-    `OrderMoveRefused`, `TimeToPayOver`, `TotalChanged`, `NotPayable` (409), `AddressUnknown` (422), `WeChatPayUnknown`,
-    `PaymentRefused` (503).
+    Three waits, as most are: the key claimed and an attempt begun, WeChat, the token and the answer kept. An attempt that
+    does not fit any more is closed first, and the close confirmed. Raises `OrderNotFound` (404), `StillRunning`,
+    `OrderMoveRefused`, `TimeToPayOver`, `TotalChanged`, `NotPayable` (409), `KeyReused`, `AddressUnknown` (422),
+    `WeChatPayUnknown`, `PaymentRefused` (503).
     """
-    if way.channel == Channel.H5 and way.client_ip is None:
+    if wanted.way.channel == Channel.H5 and wanted.way.client_ip is None:
         raise AddressUnknown
+    now = clock.now()
+    begun = await _begun(db, gateway, wanted, now)
+
+    async def work(_again: bool) -> Answer[T]:
+        return await _open(db, gateway, payee, clock, wanted, begun.payment)
+
+    return await idempotency.through(db, wanted.wish, now, work, wanted.kind, claimed=begun.claimed)
+
+
+async def _open(
+    db: Database, gateway: Gateway, payee: Payee, clock: Clock, wanted: Wanted[T], begun: Payment | None
+) -> Answer[T]:
+    def told(payment: Payment, token: str) -> Answer[T]:
+        return Answer(wanted.wish, wanted.told(payment, token))
+
     for _ in range(TRIES):
-        now = clock.now()
-        payment = await _begun(db, gateway, member, no, way, now)
-        if payment is None:
-            async with db.begin() as session:
-                order = await payable(session, no, member, now)
-                check_total(order.total_fen, way.expected_fen)
-                bill = bill_of(order, member, way)
-                payment = await charges.begin(session, gateway, bill, now)
-            if not charges.fits(payment, bill, gateway, now):
-                if await asking.close(db, gateway, payee, clock, payment.out_trade_no) == PaymentState.RECEIVED:
-                    raise charges.NotPayable
-                continue
-        token = await charges.open_token(db, gateway, payee, clock, payment)
-        if token is not None:
-            return payment, token
+        payment = begun or await _fitting(db, gateway, payee, clock, wanted)
+        begun = None
+        if payment is not None:
+            answer = await charges.open_token(db, gateway, payee, clock, payment, told)
+            if answer is not None:
+                return answer
     raise charges.PaymentRefused
+
+
+async def _fitting(db: Database, gateway: Gateway, payee: Payee, clock: Clock, wanted: Wanted[T]) -> Payment | None:
+    """The live attempt, or a new one. `None`: the live one did not fit what is wanted now, and is closed."""
+    now = clock.now()
+    async with db.begin() as session:
+        order = await payable(session, wanted.no, wanted.member, now)
+        check_total(order.total_fen, wanted.way.expected_fen)
+        bill = bill_of(order, wanted.member, wanted.way)
+        payment = await charges.begin(session, gateway, bill, now)
+    if charges.fits(payment, bill, gateway, now):
+        return payment
+    if await asking.close(db, gateway, payee, clock, payment.out_trade_no) == PaymentState.RECEIVED:
+        raise charges.NotPayable
+    return None
 
 
 _DUE = Statement(
     f"""
-    WITH due AS (
+    {charges.BEGIN_CLAIM}, due AS (
         SELECT no AS payable, total_fen AS amount_fen, pay_by AS expires_at FROM orders
         WHERE no = :no AND member_id = :member_id AND state = '{OrderState.UNPAID}' AND pay_by >= :payable_until
-            AND total_fen = coalesce(:expected_fen, total_fen)
+            AND total_fen = coalesce(:expected_fen, total_fen) AND EXISTS (SELECT FROM claimed)
         FOR NO KEY UPDATE
     )
     {charges.BEGIN_DUE}
@@ -116,19 +156,21 @@ _DUE = Statement(
 )
 
 
-async def _begun(db: Database, gateway: Gateway, member: SignedIn, no: str, way: Way, now: datetime) -> Payment | None:
-    """A new attempt by one statement, as most are. `None`: it is not so plain; look, and say what stands in the way."""
+async def _begun(db: Database, gateway: Gateway, wanted: Wanted[T], now: datetime) -> Begun:
+    """The key claimed and a new attempt, by one statement. Without one it is not so plain: look, and say what is in the
+    way."""
     async with db.bare() as connection:
         return await charges.begin_due(
             connection,
             _DUE,
             gateway,
-            _sheet(no, member, way),
+            _sheet(wanted.no, wanted.member, wanted.way),
+            wanted.wish,
             now,
-            no=no,
-            member_id=member.member_id,
+            no=wanted.no,
+            member_id=wanted.member.member_id,
             payable_until=now + _SHORTEST,
-            expected_fen=way.expected_fen,
+            expected_fen=wanted.way.expected_fen,
         )
 
 

@@ -28,7 +28,7 @@ from shop.members.sessions import SignedIn
 from shop.orders import paying, paying_together
 from shop.orders.history import OrderNotFound
 from shop.orders.models import OrderMoveRefused
-from shop.orders.paying import AddressUnknown, NoCode, TimeToPayOver, TotalChanged, Way
+from shop.orders.paying import AddressUnknown, NoCode, TimeToPayOver, TotalChanged, Wanted, Way
 from shop.orders.paying_together import SameOrderTwice
 from shop.orders.payment_schemas import BridgeParams, CombinedPayWish, PaySheet, PayWish
 
@@ -56,11 +56,8 @@ async def prepay_order(
     clock: NamedDependency[Clock],
     member: NamedDependency[SignedIn],
 ) -> PayParams:
-    async def work(_again: bool) -> PayParams:
-        return await paying.prepay(db, gateway, payee, clock, member, no)
-
     wish = idempotency.intent(member.label, f"prepayOrder:{no}", idempotency_key, None)
-    return await idempotency.through(db, wish, clock.now(), work, PayParams)
+    return await paying.prepay(db, gateway, payee, clock, member, no, wish)
 
 
 @post(
@@ -85,13 +82,9 @@ async def open_order_payment(
     member: NamedDependency[SignedIn],
 ) -> PaySheet:
     way = Way(Channel(data.channel), peers.client(request.scope), data.h5_type, data.expected_fen)
-
-    async def work(_again: bool) -> PaySheet:
-        payment, token = await paying.open_sheet(db, gateway, payee, clock, member, no, way)
-        return await _sheet(gateway, [payment], token)
-
     wish = idempotency.intent(member.label, f"openOrderPayment:{no}", idempotency_key, data)
-    return await idempotency.through(db, wish, clock.now(), work, PaySheet)
+    wanted = Wanted(member, no, way, wish, lambda payment, token: _sheet(gateway, [payment], token), PaySheet)
+    return await paying.open_sheet(db, gateway, payee, clock, wanted)
 
 
 @post(
@@ -116,13 +109,13 @@ async def open_combined_payment(
         parts, token = await paying_together.open_sheet(
             db, gateway, payee, clock, member, data.order_nos, data.expected_fen
         )
-        return await _sheet(gateway, parts, token)
+        return _sheet(gateway, parts, token)
 
     wish = idempotency.intent(member.label, "openCombinedPayment", idempotency_key, data)
     return await idempotency.through(db, wish, clock.now(), work, PaySheet)
 
 
-async def _sheet(gateway: Gateway, parts: list[Payment], token: str) -> PaySheet:
+def _sheet(gateway: Gateway, parts: list[Payment], token: str) -> PaySheet:
     first = parts[0]
     sheet = PaySheet(
         channel=first.channel,
@@ -135,7 +128,7 @@ async def _sheet(gateway: Gateway, parts: list[Payment], token: str) -> PaySheet
     elif first.channel == Channel.NATIVE:
         sheet.code_url = token
     else:
-        params = await gateway.client_params(first.channel, token, first.appid)
+        params = gateway.client_params(first.channel, token, first.appid)
         if isinstance(params, AppParams):
             sheet.app = params
         else:

@@ -64,6 +64,7 @@ def test_the_clock_of_the_shop_is_two_hours_ahead_and_comes_back(wired: Wired, r
             ahead = customers.buy(customers.buyers[1], pays=True)
         finally:
             wired.shop_ahead(0)
+        pause(1.0)  # each process reads it again within 0.2 s, and ends the sweep that began before
         back = _unpaid(customers, 1)
         later = customers.buy(customers.buyers[0], pays=True)
         pause(1.5)  # some sweeps

@@ -1,6 +1,8 @@
 """An attempt begins only for an order that may be paid as it stands once its lock is had."""
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
 from cast import Buyer, Shop
@@ -22,6 +24,11 @@ async def _prepaid_while(shop: Shop, buyer: Buyer, no: str, change: str) -> int:
         done, _ = await asyncio.wait({prepaying}, timeout=0.2)
         assert not done
     return (await prepaying).status_code
+
+
+async def _key(shop: Shop, no: str) -> Any:
+    """The answer kept under the key of this order's prepay."""
+    return await shop.sql.fetchval("SELECT answer FROM idempotency_key WHERE operation = $1", f"prepayOrder:{no}")
 
 
 async def _attempts(shop: Shop, no: str) -> list[int]:
@@ -52,6 +59,26 @@ async def test_one_that_is_being_repriced_is_opened_at_the_new_price(shop: Shop)
     """
     assert await _prepaid_while(shop, buyer, no, change) == 200
     assert await _attempts(shop, no) == [await shop.sql.fetchval("SELECT total_fen FROM orders WHERE no = $1", no)]
+
+
+async def test_who_waits_for_the_order_in_vain_has_not_used_up_the_key(shop: Shop) -> None:
+    buyer, no = await _ordered(shop)
+    async with shop.sql.transaction():
+        await shop.sql.execute("SELECT FROM orders WHERE no = $1 FOR UPDATE", no)
+        assert (await buyer.post(f"/orders/{no}/prepay", key="waited-in-vain")).status_code == 503
+        assert await _key(shop, no) is None
+    assert (await buyer.post(f"/orders/{no}/prepay", key="waited-in-vain")).status_code == 200
+    assert len(await _attempts(shop, no)) == 1
+
+
+async def test_a_key_that_has_its_answer_begins_nothing(shop: Shop) -> None:
+    """Not even where the attempt of then is over, and another could be begun."""
+    buyer, no = await _ordered(shop)
+    first = await buyer.post(f"/orders/{no}/prepay", key="answered-before")
+    assert json.loads(await _key(shop, no)) == first.json()
+    await shop.sql.execute("UPDATE payment SET state = 'closed', closed_at = now() WHERE payable = $1", no)
+    assert (await buyer.post(f"/orders/{no}/prepay", key="answered-before")).json() == first.json()
+    assert len(await _attempts(shop, no)) == 1
 
 
 async def test_somebody_elses_is_not_there(shop: Shop) -> None:

@@ -85,7 +85,7 @@ async def test_a_paid_charge_refuses_to_be_closed(merchant_world: World, any_gat
 
 
 async def test_the_mini_program_gets_what_it_passes_on(wechat_world: World, gateway: Gateway) -> None:
-    params = await gateway.client_params("jsapi", "wx0123")
+    params = gateway.client_params("jsapi", "wx0123")
     assert isinstance(params, PayParams)
     text = f"{gateway.appid}\n{params.timeStamp}\n{params.nonceStr}\nprepay_id=wx0123\n"
     _signed_by_us(wechat_world, text, params.paySign)
@@ -93,13 +93,13 @@ async def test_the_mini_program_gets_what_it_passes_on(wechat_world: World, gate
 
 
 async def test_a_native_app_signs_the_bare_number(wechat_world: World, gateway: Gateway) -> None:
-    params = await gateway.client_params("app", "wx0123", "wxanotherapp")
+    params = gateway.client_params("app", "wx0123", "wxanotherapp")
     assert isinstance(params, AppParams)
     _signed_by_us(wechat_world, f"wxanotherapp\n{params.timeStamp}\n{params.nonceStr}\nwx0123\n", params.sign)
     assert (params.appId, params.partnerId) == ("wxanotherapp", gateway.mchid)
     assert (params.prepayId, params.packageValue) == ("wx0123", "Sign=WXPay")
     with pytest.raises(ValueError, match="opened by its URL"):
-        await gateway.client_params("native", "weixin://…")
+        gateway.client_params("native", "weixin://…")
 
 
 @pytest.mark.parametrize("answer", ["202", "200"])
