@@ -17,7 +17,7 @@ def test_a_hundred_want_the_last_ten(battle: Battle, rounds: Rounds) -> None:
     crowd = buyers(battle, CROWD)
     sku = crowd[0].some_sku(1)["id"]
     battle.world.skip(minutes=31)
-    until("no order of an earlier trial can give a piece back", lambda: not _unpaid(battle, sku), 120)
+    until("no order of an earlier trial can give a piece back", battle.settled, 120)
     _leave(battle, sku, PIECES)
     wish = crowd[0].wish(sku)
     for _ in range(rounds(2, 100)):
@@ -32,15 +32,6 @@ def test_a_hundred_want_the_last_ten(battle: Battle, rounds: Rounds) -> None:
 
 def _available(battle: Battle, sku: str) -> int:
     return int(battle.fetch("SELECT available FROM stock WHERE sku_id = $1", int(sku))[0][0])
-
-
-def _unpaid(battle: Battle, sku: str) -> int:
-    """Orders of it that may yet be closed for want of a payment."""
-    waiting = """
-        SELECT count(*) FROM order_line l JOIN orders o ON o.id = l.order_id
-        WHERE l.sku_id = $1 AND o.state IN ('unpaid', 'closing')
-    """
-    return int(battle.fetch(waiting, int(sku))[0][0])
 
 
 def _leave(battle: Battle, sku: str, pieces: int) -> None:
