@@ -4,5 +4,5 @@ Context: buyers read lists and pages a thousand times for each change; stock cha
 Decision: reads are one explicit SQL statement each, writes go through the ORM; stock has its own narrow table, moved by
 one statement that locks in SKU order; a product carries what its list needs (price range, words, pieces sold).
 Consequence: lists run on one index, nobody oversells, every counter can be proved from its movements; figures of
-popularity run a minute behind. Alternative: counters on the product or SKU row, which every order would rewrite.
+popularity run some minutes behind. Alternative: counters on the product or SKU row, which every order would rewrite.
 """

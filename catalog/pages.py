@@ -27,10 +27,8 @@ from kit.web.shelf import Answer, Asked, Find, key_of
 
 STOCK_LIVES_S: Final = 0.9
 """Stock that is shown is younger than a second; what is ordered is decided by the stock of now."""
-_DETAILS_LIVE_S: Final = 300.0
-"""Then a product is read anew although nobody changed it: how often it was sold is told to nobody."""
-_LISTS_LIVE_S: Final = 30.0
-"""The same of a list, which is sorted by it."""
+_LIVE_S: Final = 300.0
+"""Then a product or a list is read anew although nobody changed it: how often something was sold is told to nobody."""
 _DETAILS_BYTES: Final = 24 * 1024 * 1024
 _LISTS_BYTES: Final = 8 * 1024 * 1024
 """Apart, so that made-up searches push no product out."""
@@ -56,10 +54,8 @@ class Pages:
         self.finds: dict[str, Find] = {f"{under}/products": self.find, f"{under}/categories": self.find}
         """For `kit.web.shelf`."""
         self._packing = Packing(_PRODUCT, _ASK_AGAIN)
-        self._details: Memory[bytes, Packed] = Memory(
-            news, size=_DETAILS_BYTES, lives_s=_DETAILS_LIVE_S, weigh=Packed.weight
-        )
-        self._lists: Memory[bytes, Page] = Memory(news, size=_LISTS_BYTES, lives_s=_LISTS_LIVE_S, weigh=Page.weight)
+        self._details: Memory[bytes, Packed] = Memory(news, size=_DETAILS_BYTES, lives_s=_LIVE_S, weigh=Packed.weight)
+        self._lists: Memory[bytes, Page] = Memory(news, size=_LISTS_BYTES, lives_s=_LIVE_S, weigh=Page.weight)
         self._reads: Gathering[int, Found] = Gathering(self._read_details, most=64)
         news.on("product", self._product_changed)
         news.on("category", self._category_changed)

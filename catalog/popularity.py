@@ -1,7 +1,7 @@
 """How often a product was sold, as lists show and sort it.
 
 Context: the exact figure is in the stock rows. Decision: a sweep copies it to the product, once a minute or so.
-Consequence: lists sort on an index and run a minute behind. Alternative: raising it with every sale would rewrite a
+Consequence: lists sort on an index and run some minutes behind. Alternative: raising it with every sale would rewrite a
 wide row and all its indexes for each paid order, and lock products while money is being settled.
 """
 

@@ -58,10 +58,28 @@ def test_it_is_read_anew_when_its_time_is_over(news: Told, monkeypatch: pytest.M
     monkeypatch.setattr(memories.time, "monotonic", lambda: now)
     memory: Memory[str, str] = Memory(news, size=9, lives_s=60)
     _kept(memory, a="A")
-    now += 60
+    now += 42
     assert memory.find("a") == "A"
-    now += 1
+    now += 19
     assert memory.find("a") is None
+
+
+def test_what_was_read_in_one_moment_is_not_read_anew_in_one(news: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(memories.time, "monotonic", lambda: now)
+    memory: Memory[bytes, str] = Memory(news, size=2_000, lives_s=300)
+    keys = [b"/api/v1/products?categoryId=%d" % number for number in range(1_000)]
+    for key in keys:
+        memory.keep(key, "list", memory.reading())
+    left, ended = len(keys), []
+    for _ in range(301):
+        now += 1
+        still = sum(memory.find(key) is not None for key in keys)
+        ended.append(left - still)
+        left = still
+    assert left == 0
+    assert max(ended) < 40, "a thousand that end within a minute and a half are some eleven a second"
+    assert not any(ended[:200])
 
 
 def test_what_was_being_read_while_something_was_forgotten_is_not_kept(news: Told) -> None:
