@@ -84,9 +84,10 @@ class Answer(Generic[T]):
         self.value = value
         self.kept = False
 
-    def parameters(self) -> dict[str, str]:
+    def parameters(self) -> dict[str, Any]:
         """Those of `KEEP_SQL`."""
-        return {"answer": msgspec.json.encode(self.value).decode(), **_names(self._wish)}
+        kept = {"answer": msgspec.json.encode(self.value).decode(), "content": self._wish.content}
+        return {**kept, **_names(self._wish)}
 
 
 def _where(wish: Intent) -> tuple[Any, ...]:
@@ -160,7 +161,8 @@ async def through(
         if await _keep(connection, answer):
             return answer.value
     async with db.begin() as session:
-        kept = await session.scalar(select(IdempotencyKey.answer).where(*_where(wish)))
+        same = IdempotencyKey.content == wish.content
+        kept = await session.scalar(select(IdempotencyKey.answer).where(*_where(wish), same))
     return answer.value if kept is None else msgspec.convert(kept, kind)
 
 
@@ -173,10 +175,11 @@ CLAIM_SQL = """
 CLAIM_TYPES: Any = {**_NAMES, "content": LargeBinary, "claimed_at": Instant}
 KEEP_SQL = """
     UPDATE idempotency_key SET answer = CAST(:answer AS jsonb)
-    WHERE actor = :actor AND operation = :operation AND key = :key AND answer IS NULL
+    WHERE actor = :actor AND operation = :operation AND key = :key AND content = :content AND answer IS NULL
 """
-"""No row: another one's answer is kept already. Its parameters are those of an `Answer`, their types `KEEP_TYPES`."""
-KEEP_TYPES: Any = {**_NAMES, "answer": Text}
+"""No row: another one's answer is kept already, or the key was freed and means something else now. Its parameters are those
+of an `Answer`, their types `KEEP_TYPES`."""
+KEEP_TYPES: Any = {**_NAMES, "content": LargeBinary, "answer": Text}
 # By a bare connection each is a transaction of its own: what `through` does first and last, one round trip each.
 _CLAIM = Statement(CLAIM_SQL, **CLAIM_TYPES)
 _KEEP = Statement(f"{KEEP_SQL} RETURNING 1", **KEEP_TYPES)

@@ -194,12 +194,14 @@ for in words that no index of live ones knows (`underway`)."""
 
 
 def fits(payment: Payment, bill: Bill, gateway: Gateway, at: datetime, *, combined: bool = False) -> bool:
-    """May this live attempt still be used for this bill?"""
+    """May this live attempt still be used for this bill? A payment in a browser is for the network it was opened from (H5:
+    WeChat compares `payer_client_ip` with the address from which its page is opened)."""
     life = _TOKEN_LIVES.get(payment.channel, timedelta(0))
     fresh = payment.token_at is None or at - payment.token_at < life
     asked = (payment.amount_fen, payment.channel, payment.appid, payment.openid, payment.expires_at)
     wanted = (bill.amount_fen, bill.channel, bill.appid or gateway.appid, bill.openid, bill.expires_at)
-    return fresh and asked == wanted and combined == (payment.combine_no is not None)
+    seen = (payment.client_ip, payment.h5_type) == (bill.client_ip, bill.h5_type)
+    return fresh and asked == wanted and seen and combined == (payment.combine_no is not None)
 
 
 async def open_token(

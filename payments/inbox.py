@@ -14,7 +14,8 @@ from sqlalchemy import ARRAY, LargeBinary, Text
 
 from kit.batching import Batching, Waiting
 from kit.clock import Clock
-from kit.database import Database, Instant
+from kit.database import Database, DatabaseUnavailable, Instant
+from kit.held_up import is_held_up
 from kit.statement import Statement
 from payments import bulk, combined, notices
 from payments.bulk import Paid
@@ -27,6 +28,9 @@ from payments.wechatpay.notification import Envelope
 
 log = structlog.get_logger()
 
+_HELD_UP_MOST = 2
+"""So many of one batch are waited for, each until `lock_timeout`. When more are in somebody's way, all may be, and WeChat
+waits for five seconds only: they are stored, and it comes again."""
 _STORE = Statement(
     """
     INSERT INTO notice (id, event_type, original_type, body, received_at, retry_at)
@@ -71,14 +75,19 @@ class Inbox:
     async def _deal(self, batch: Sequence[Waiting[Letter, None]]) -> None:
         stored = await self._stored(batch)
         done = await self._settle_plain([one.ask for one in stored])
+        held_up = 0
         for one in stored:
             letter = one.ask
             if letter.envelope.id in done:
                 one.tell(None)
                 continue
+            if held_up == _HELD_UP_MOST:
+                one.refuse(DatabaseUnavailable())
+                continue
             try:
                 await notices.take(self._db, self._keyring, self._payee, letter.envelope, letter.at)
             except Exception as error:  # noqa: BLE001  (it is told to whoever handed it over)
+                held_up += isinstance(error, DatabaseUnavailable) and is_held_up(error)
                 one.refuse(error)
             else:
                 one.tell(None)
@@ -115,7 +124,9 @@ class Inbox:
             return set()
         try:
             done = await bulk.settle(self._db, self._payee, plain)
-        except (asyncpg.PostgresError, LookupError) as error:
+        except (asyncpg.PostgresError, LookupError, DatabaseUnavailable) as error:
+            if isinstance(error, DatabaseUnavailable) and not is_held_up(error):
+                raise
             log.warning("notices one by one", batch=len(plain), error=type(error).__name__)
             return set()
         for letter in letters:

@@ -16,7 +16,7 @@ from payments import asking, cases, refunds
 from payments.asking import WeChatPayUnknown
 from payments.models import Payment, PaymentState, Refund, RefundOrigin, RefundState
 from payments.ports import Payee
-from payments.refunds import promising, rules
+from payments.refunds import OwnRefund, promising, rules
 from payments.trades import RefundTrade
 from payments.wechatpay.gateway import Gateway, Refused, Unknown
 
@@ -136,14 +136,18 @@ async def apply_abnormal(
     out_refund_no: str,
     card: BankCard | None,
     *,
+    by: str,
     again: bool = False,
 ) -> None:
     """Send an abnormal refund to a card of the payer's, or (`None`) to the merchant's own, who then owes it by hand.
 
     That somebody owes it is written down before WeChat hears of it: an answer may be lost, and the refund succeed.
 
-    `again`: this very wish may have been done before. `POST …/{refund_id}/apply-abnormal-refund`. Raises `RefundNotFound` (404), `NotAbnormal`, `AbnormalRefused` (409),
-    `WeChatPayUnknown` (503: it may have been done, so ask before it is done again).
+    `again`: this very wish may have been done before. `POST …/{refund_id}/apply-abnormal-refund`. A card is where the money
+    goes: of a refund that needed a second person, whoever asked for it does not choose one.
+
+    Raises `RefundNotFound` (404), `OwnRefund` (403), `NotAbnormal`, `AbnormalRefused` (409), `WeChatPayUnknown` (503: it may
+    have been done, so ask before it is done again).
     """
     async with db.begin() as session:
         payment, refund = await refunds.get(session, out_refund_no)
@@ -151,6 +155,8 @@ async def apply_abnormal(
             return
         if refund.state != RefundState.ABNORMAL or refund.refund_id is None:
             raise NotAbnormal(state=refund.state)
+        if card is not None and refund.decided_by is not None and refund.requested_by == by:
+            raise OwnRefund
         owed = card is None and await _owe(session, payment, refund, clock)
     try:
         trade = await _apply(gateway, refund, card)

@@ -29,7 +29,7 @@ from payments.refund_repair import (
     RefundBegunAgain,
 )
 from payments.refund_views import RefundDetail
-from payments.refunds import RefundNotFound, RefundTooLate, RefundTooMuch, TooManyRefunds
+from payments.refunds import OwnRefund, RefundNotFound, RefundTooLate, RefundTooMuch, TooManyRefunds
 from payments.wechatpay.gateway import Gateway
 from payments.wechatpay.sealing import CannotSeal
 
@@ -98,7 +98,7 @@ async def retry_refund(
     summary="Send an abnormal refund to a bank card",
     guards=[requires("payments.decide")],
     status_code=200,
-    responses=declared(*ONCE, *BODY, NotAbnormal, AbnormalRefused, WeChatPayUnknown, CannotSeal),
+    responses=declared(*ONCE, *BODY, OwnRefund, NotAbnormal, AbnormalRefused, WeChatPayUnknown, CannotSeal),
 )
 async def apply_abnormal(
     request: Req,
@@ -115,7 +115,7 @@ async def apply_abnormal(
     wish = idempotency.intent(actor.label, f"applyAbnormalRefund:{no}", idempotency_key, data.kind)
 
     async def work(again: bool) -> RefundDetail:
-        await refund_repair.apply_abnormal(db, gateway, payee, clock, no, card, again=again)
+        await refund_repair.apply_abnormal(db, gateway, payee, clock, no, card, by=actor.label, again=again)
         async with db.begin() as session:
             await record(session, actor, "apply_abnormal", no, now, kind=data.kind)
             return await refund_views.get(session, no, actor.label)

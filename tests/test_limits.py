@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from argon2 import PasswordHasher
 from unheard import Unheard
@@ -183,6 +184,34 @@ async def test_an_account_of_the_staff(settings: Settings, db: Database, clock: 
         assert [(await http.get("/admin/v1/me", headers=ann)).status_code for _ in range(6)] == [200] * 5 + [429]
         assert _is_refused(await http.get("/admin/v1/me", headers=ann), "staff")
         assert (await http.get(bill, headers=ben)).status_code == 404
+
+
+async def test_orders_and_copies_of_a_member(settings: Settings, db: Database, clock: ManualClock) -> None:
+    """Whoever orders and cancels in turn leaves rows for ever and holds goods that others want: not without end."""
+    ann, ben = await _member(db, clock), await _member(db, clock)
+    wish = {"lines": [], "expectedPayFen": 1}
+    async with opened(settings, clock, member_orders=(0.01, 4), member_exports=(0.01, 2)) as http:
+
+        async def order(who: dict[str, str], content_type: str = "application/json") -> httpx.Response:
+            headers = who | {"idempotency-key": secrets.token_hex(8), "content-type": content_type}
+            return await http.post("/api/v1/orders", content=msgspec.json.encode(wish), headers=headers)
+
+        answers = [await order(ann) for _ in range(3)] + [await order(ann, "application/json; charset=utf-8")]
+        assert {answer.status_code for answer in answers} == {422}, "nothing was wished for"
+        assert _is_refused(await order(ann), "member_orders")
+        assert _is_refused(await order(ann, "application/json; charset=utf-8"), "member_orders")
+        assert (await order(ben)).status_code == 422
+        copies = [await http.get("/api/v1/me/export", headers=ann) for _ in range(3)]
+        assert [answer.status_code for answer in copies] == [200, 200, 429]
+        assert _is_refused(copies[-1], "member_exports")
+        assert (await http.get("/api/v1/orders", headers=ann)).status_code == 200
+
+
+async def test_what_only_begins_like_wechats_way_is_counted(settings: Settings, clock: ManualClock) -> None:
+    async with opened(settings, clock, address=(0.01, 3)) as http:
+        paths = ("/wechat/", "/wechat/pay/notify/x", "/healthzz", "/wechat/pay/notif")
+        answers = [await http.get(path, headers=ANN) for path in paths]
+    assert [answer.status_code for answer in answers] == [404, 404, 404, 429]
 
 
 async def test_nobody_is_counted_before_their_token_is_seen_to_be_one(

@@ -25,7 +25,7 @@ from kit.web.refusals import TooManyRequests
 Rate = tuple[float, int]
 """So many a second, and so many at once by whoever has not asked for a while."""
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_FREE: Final = ("/wechat/", "/healthz", "/readyz", "/metrics")
+_FREE: Final = frozenset({"/wechat/pay/notify", "/healthz", "/readyz", "/metrics"})
 """WeChat repeats what it was refused only so often; a probe that is refused takes a server away."""
 
 
@@ -72,7 +72,8 @@ class Limiter:
     def __init__(
         self, peers: Peers, rates: Mapping[str, Rate | None], *, now: Callable[[], float] = time.monotonic
     ) -> None:
-        """`rates`: of `address`, `address_writes`, `member`, `member_writes`, `staff`, `exports`."""
+        """`rates`: of `address`, `address_writes`, `member`, `member_writes`, `member_orders`, `member_exports`, `staff`,
+        `exports`."""
         self._peers = peers
         self._buckets = {name: Buckets(rate, now=now) for name, rate in rates.items() if rate is not None}
 
@@ -94,6 +95,14 @@ class Limiter:
         if method not in _READS:
             self._take("member_writes", member_id)
 
+    def order(self, member_id: int) -> None:
+        """Count an order that a member places, whatever becomes of it. Raises `TooManyRequests` (429)."""
+        self._take("member_orders", member_id)
+
+    def export(self, member_id: int) -> None:
+        """Count a copy of all that is known of a member. Raises `TooManyRequests` (429)."""
+        self._take("member_exports", member_id)
+
     def staff(self, staff_id: int, *, export: bool) -> None:
         """Count a request of an account of the staff; `export`: it takes much away at once. Raises `TooManyRequests` (429)."""
         self._take("staff", staff_id)
@@ -114,7 +123,7 @@ class Door:
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP and not scope["path"].startswith(_FREE):
+        if scope["type"] == ScopeType.HTTP and scope["path"] not in _FREE:
             try:
                 self._limiter.address(scope)
             except TooManyRequests as refusal:

@@ -43,7 +43,8 @@ class OwnPlacing:
         return {PATH: self.take}
 
     async def place(self, member: SignedIn, data: PlaceWish, key: str, language: str) -> bytes:
-        """An `OrderDetail`. Raises as `Placing.place`, and `InvalidInput` (400)."""
+        """An `OrderDetail`. Raises as `Placing.place`, and `InvalidInput` (400), `TooManyRequests` (429)."""
+        self._limiter.order(member.member_id)
         ask = Ask(
             member=member,
             wish=wish_of(data),

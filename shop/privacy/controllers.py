@@ -9,6 +9,7 @@ from kit.clock import Clock
 from kit.database import Database
 from kit.errors import SignInNeeded
 from kit.web.declared import declared
+from kit.web.limits import Limiter
 from shop.members.edge import MEMBER_ONLY, bearer
 from shop.members.sessions import Sessions, SignedIn
 from shop.privacy import erasure, export
@@ -27,8 +28,12 @@ _TAGS = ["members"]
     responses=declared(SignInNeeded, TooMuchToExport),
 )
 async def export_me(
-    member: NamedDependency[SignedIn], db: NamedDependency[Database], clock: NamedDependency[Clock]
+    member: NamedDependency[SignedIn],
+    db: NamedDependency[Database],
+    clock: NamedDependency[Clock],
+    limiter: NamedDependency[Limiter],
 ) -> Export:
+    limiter.export(member.member_id)
     async with db.begin() as session:
         return await export.take(session, member.member_id, clock.now())
 

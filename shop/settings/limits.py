@@ -21,6 +21,10 @@ class LimitSettings:
     """Of those what changes something: sign-in codes of members, passwords of staff."""
     member: Rate | None = None
     member_writes: Rate | None = None
+    member_orders: Rate | None = None
+    """What a member orders, paid or not: each order is kept, and holds its goods until it is paid or closed."""
+    member_exports: Rate | None = None
+    """How often a member has a copy made of all that is known of them."""
     staff: Rate | None = None
     exports: Rate | None = None
     """What staff download."""
@@ -31,6 +35,8 @@ IN_PRODUCTION: Final = LimitSettings(
     address_writes=(50, 500),
     member=(20, 100),
     member_writes=(5, 30),
+    member_orders=(0.02, 40),
+    member_exports=(0.005, 3),
     staff=(20, 200),
     exports=(0.2, 20),
 )

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from kit.errors import Unprocessable
-
-_ENDINGS = ("特别行政区", "壮族自治区", "回族自治区", "维吾尔自治区", "自治区", "省", "市")
+from shop.shipping.provinces import PROVINCES, plain
 
 
 class Undeliverable(Unprocessable):
@@ -63,10 +62,14 @@ def price(template: Template, *, weight_g: int, goods_fen: int, province: str) -
     """The freight in fen for goods worth `goods_fen` after discounts.
 
     Where nothing is sent the refusal is the answer, not raised: a preview lists it among other problems. Provinces are
-    compared without their endings, since clients write 浙江 and 浙江省.
+    compared by their common names, since clients write 浙江 and 浙江省. Where the template tells China's provinces apart, a
+    place that is none of them, and is not named itself, could be any of them: nothing is sent there.
     """
     where = plain(province)
-    if where in map(plain, template.regions.undeliverable):
+    dearer = {plain(name) for override in template.regions.overrides for name in override.provinces}
+    nowhere = set(map(plain, template.regions.undeliverable))
+    tells_apart = not (dearer | nowhere).isdisjoint(PROVINCES)
+    if where in nowhere or (tells_apart and where not in PROVINCES and where not in dearer):
         return Undeliverable(province=province)
     rate = _rate(template, where)
     if rate.free_over_fen is not None and goods_fen >= rate.free_over_fen:
@@ -80,12 +83,3 @@ def _rate(template: Template, where: str) -> Rate:
         if where in map(plain, override.provinces):
             return override
     return template.rate
-
-
-def plain(province: str) -> str:
-    """`浙江省` as `浙江`."""
-    name = province.strip()
-    for ending in _ENDINGS:
-        if name.endswith(ending) and len(name) > len(ending):
-            return name.removesuffix(ending)
-    return name

@@ -8,7 +8,7 @@ import pytest
 from world import ROOT
 
 pytestmark = pytest.mark.trial("R32")
-LETTERS = {"N": 28, "A": 17, "B": 12, "C": 18, "D": 25, "E": 8}
+LETTERS = {"N": 28, "A": 17, "B": 12, "C": 21, "D": 28, "E": 8}
 _ROW = re.compile(r"^\| ([NABCDE][0-9]+) \|(.+)\|(.+)\|(.*)\|$", re.MULTILINE)
 ROWS = {row[1]: row for row in _ROW.finditer((ROOT / "docs" / "attacks.md").read_text(encoding="utf-8"))}
 

@@ -1,6 +1,7 @@
 """Asked twice, answered once, and the same."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -51,6 +52,36 @@ async def test_a_refusal_frees_the_key(db: Database, clock: ManualClock) -> None
     with pytest.raises(Conflict):
         await idempotency.through(db, wish, clock.now(), refused, int)
     assert await _once(db, clock, None, []) == 1
+
+
+async def test_what_is_answered_late_is_no_answer_to_another_wish(db: Database, clock: ManualClock) -> None:
+    """The first was taken over by who was refused, which freed the key; then it was used for something else."""
+    first_wish, other_wish = (intent("member:1", "op", "key-00001", body) for body in ("first", "other"))
+    entered, leave = [asyncio.Event(), asyncio.Event()], [asyncio.Event(), asyncio.Event()]
+
+    def waiting(number: int) -> Callable[[bool], Awaitable[int]]:
+        async def work(_again: bool) -> int:
+            entered[number].set()
+            await leave[number].wait()
+            return number
+
+        return work
+
+    async def refused(_again: bool) -> int:
+        raise Conflict
+
+    first = asyncio.create_task(idempotency.through(db, first_wish, clock.now(), waiting(0), int))
+    await entered[0].wait()
+    clock.advance(timedelta(seconds=idempotency.TAKEOVER_S + 1))
+    with pytest.raises(Conflict):
+        await idempotency.through(db, first_wish, clock.now(), refused, int)
+    other = asyncio.create_task(idempotency.through(db, other_wish, clock.now(), waiting(1), int))
+    await entered[1].wait()
+    leave[0].set()
+    assert await first == 0
+    leave[1].set()
+    assert await other == 1
+    assert await idempotency.through(db, other_wish, clock.now(), refused, int) == 1
 
 
 @pytest.mark.parametrize("outcome", [Unavailable, ZeroDivisionError])

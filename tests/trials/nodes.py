@@ -141,11 +141,18 @@ class Proxy(Node):
     """`deploy/haproxy.cfg` or `deploy/nginx.conf` before the doors at `ports`.
 
     `certificate`: a folder with `shop.pem` and `shop.key`, for what begins with `#TLS` in them. `most`: so often may one
-    address ask; all load is one address's.
+    address ask, and `open_at_once`: so many connections may it have; all load is one address's.
     """
 
     def __init__(
-        self, folder: Path, program: str, ports: list[int], certificate: Path | None = None, *, most: int = 1_000_000
+        self,
+        folder: Path,
+        program: str,
+        ports: list[int],
+        certificate: Path | None = None,
+        *,
+        most: int = 1_000_000,
+        open_at_once: int = 2_000,
     ) -> None:
         super().__init__(folder)
         self.tls_port = free_port()
@@ -162,7 +169,8 @@ class Proxy(Node):
             for file in ("shop.pem", "shop.key"):
                 kept = self.write(file, (certificate / file).read_text())
                 text = text.replace(f"/etc/{program}/{file}", str(kept))
-        text = text.replace("gt 3000", f"gt {most}")
+        text = text.replace("gt 3000", f"gt {most}").replace("gt 2000", f"gt {open_at_once}")
+        text = text.replace("limit_conn connections 2000", f"limit_conn connections {open_at_once}")
         text = text.replace("rate=300r/s", f"rate={max(most // 10, 1)}r/s").replace("burst=1000", f"burst={most}")
         self.start(*argv, self.write(name, text))
         self.url = f"http://127.0.0.1:{self.port}"

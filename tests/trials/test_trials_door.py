@@ -4,6 +4,7 @@ what strangers say of themselves is not passed on, who is slow is let go."""
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 
 import pytest
 from door import GUARDS, LIES, PROGRAMS, Door, said
@@ -196,6 +197,31 @@ def test_an_address_that_asks_too_often_is_refused_but_never_wechat(narrow: Door
     assert [narrow.ask(news).status for _ in range(60)] == [200] * 60
     assert {narrow.ask(other).status for _ in range(60)} == {200, 429}
     assert narrow.ask(news).status == 200
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def crowded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """The same, where an address may have eight connections."""
+    made = Door(tmp_path_factory.mktemp("crowded") / "proxy", request.param, open_at_once=8)
+    yield made
+    made.close()
+
+
+@pytest.mark.trial("R32")
+def test_one_address_has_not_all_connections(crowded: Door) -> None:
+    """Each is held by a body that does not come; whoever lets go of one may ask again."""
+    ask = b"GET /api/first HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n"
+
+    def statuses() -> list[int]:
+        with suppress(OSError), crowded.saying(ask) as wire:
+            return [answer.status for answer in wire.answers()]
+        return []  # not even a connection
+
+    with ExitStack() as held:
+        for _ in range(8):
+            held.enter_context(crowded.saying(said(b"Content-Length: 100\r\n", b"")))
+        until("the ninth is refused", lambda: statuses() in ([], [429]))
+    until("whoever has let go is served", lambda: statuses() == [200])
 
 
 def test_everything_that_the_shop_serves_is_let_through(door: Door) -> None:

@@ -92,6 +92,20 @@ async def test_a_token_that_is_used_up(shop: Shop, channel: str, minutes: float)
     assert await at_wechat(shop, await live(shop, no)) == "NOTPAY"
 
 
+@pytest.mark.parametrize(("seen", "kind"), [("198.51.100.9", "Wap"), ("192.0.2.1", "iOS")])
+async def test_a_browser_on_another_network_or_machine(shop: Shop, seen: str, kind: str) -> None:
+    """WeChat compares where its page is opened from with what it was told: a sheet from another network is good for nothing."""
+    buyer, no = await ordered(shop)
+    await opened(buyer, no, "h5", h5Type="Wap")
+    old = await live(shop, no)
+    await shop.sql.execute("UPDATE payment SET client_ip = $2 WHERE payable = $1", no, seen)
+    await opened(buyer, no, "h5", h5Type=kind)
+    assert await live(shop, no) != old
+    assert await at_wechat(shop, old) == "CLOSED"
+    row = await shop.sql.fetchrow("SELECT client_ip, h5_type FROM payment WHERE payable = $1 ORDER BY id DESC", no)
+    assert tuple(row) == ("192.0.2.1", kind)
+
+
 async def test_another_of_the_members_apps(shop: Shop) -> None:
     """The payer is named by the identity that asks: another one of the same member replaces the attempt."""
     buyer, no = await ordered(shop)

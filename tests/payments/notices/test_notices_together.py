@@ -3,8 +3,11 @@
 import asyncio
 from typing import Any
 
+import pytest
 from cast import Shop
 from liar import Liar
+
+from payments import inbox
 
 
 async def _waiting(shop: Shop, liar: Liar, count: int, sku: int) -> list[tuple[str, dict[str, Any]]]:
@@ -78,3 +81,41 @@ async def test_a_notice_for_what_was_closed_does_not_hold_up_the_others(shop: Sh
     state = await _states(shop)
     assert [state[no] for no, _ in waiting] == ["paid", "cancelled", "paid"]
     assert await shop.sql.fetchval("SELECT count(*) FROM refund") == 1
+
+
+async def test_one_that_is_held_up_holds_up_no_other(shop: Shop, liar: Liar) -> None:
+    """Somebody holds one order: its notice is stored, and WeChat told to come again; the others' orders are paid."""
+    (sku,) = await shop.stocked(50)
+    waiting = await _waiting(shop, liar, 4, sku)
+    held = waiting[1][0]
+    async with shop.sql.transaction():
+        await shop.sql.execute("SELECT FROM orders WHERE no = $1 FOR UPDATE", held)
+        answers = await asyncio.gather(*(liar.send(liar.envelope(trade)) for _, trade in waiting))
+    assert [answer.status_code for answer in answers] == [204, 503, 204, 204]
+    state = await _states(shop)
+    assert [state[no] for no, _ in waiting] == ["paid", "unpaid", "paid", "paid"]
+    assert await shop.sql.fetchval("SELECT count(*) FROM notice WHERE handled_at IS NULL") == 1
+
+
+async def test_when_all_are_held_up_nobody_is_waited_for_in_turn(
+    shop: Shop, liar: Liar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WeChat hangs up after five seconds. What was stored is dealt with when it comes again, or by the worker."""
+    (sku,) = await shop.stocked(50)
+    waiting = await _waiting(shop, liar, 12, sku)
+    envelopes = [liar.envelope(trade) for _, trade in waiting]
+    waited: list[object] = []
+    take = inbox.notices.take
+
+    async def taken(*given: Any) -> Any:
+        waited.append(given)
+        return await take(*given)
+
+    monkeypatch.setattr(inbox.notices, "take", taken)
+    async with shop.sql.transaction():
+        await shop.sql.execute("SELECT FROM orders FOR UPDATE")
+        answers = await asyncio.gather(*(liar.send(body) for body in envelopes))
+    assert {answer.status_code for answer in answers} == {503}
+    assert len(waited) < 8, "two of each batch, and they come in three or so"
+    assert {answer.status_code for answer in await asyncio.gather(*(liar.send(body) for body in envelopes))} == {204}
+    assert set((await _states(shop)).values()) == {"paid"}

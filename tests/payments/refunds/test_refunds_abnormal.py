@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from cast import Operator, Shop
-from till_and_staff import Bought, bought, swept
+from till_and_staff import Bought, another, ask, bought, policy, swept
 
 ACCOUNT, HOLDER = "6222020903001483077", "王小明"
 CARD = {"kind": "userBankCard", "bankType": "ICBC_DEBIT", "bankAccount": ACCOUNT, "realName": HOLDER}
@@ -51,6 +51,24 @@ async def test_to_another_card_of_the_payer_and_it_is_kept_nowhere(
     written = caplog.text + "".join(capfd.readouterr())
     assert ACCOUNT not in written
     assert HOLDER not in written
+
+
+async def test_who_asked_for_what_needed_a_second_person_chooses_no_card(shop: Shop) -> None:
+    """The other one agreed to money for the payer, not for whatever card."""
+    shop.world.tell("settings", refund_delay_s=3600)
+    first = await shop.operator()
+    second = await another(first)
+    await policy(first, refundApprovalAboveFen=500)
+    order = await bought(shop)
+    number = (await ask(first, order.no, amountFen=700)).json()["refund"]["no"]
+    assert (await second.post(f"/refunds/{number}/approve")).status_code == 200
+    await shop.run_jobs()
+    shop.world.tell(f"refunds/{number}/state", status="ABNORMAL")
+    assert (await shop.notify()).status_code == 204
+    answer = await first.post(f"/refunds/{number}/apply-abnormal", CARD)
+    assert (answer.status_code, answer.json()["code"]) == (403, "own_refund")
+    answer = await second.post(f"/refunds/{number}/apply-abnormal", CARD)
+    assert (answer.status_code, answer.json()["state"]) == (200, "processing"), answer.text
 
 
 async def test_not_even_a_hash_of_a_card_is_kept(shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from cast import Shop
 
 HOME = {"name": "李四", "phone": "13900000000", "province": "广东省", "city": "广州市", "detail": "体育西路2号"}
@@ -31,6 +32,24 @@ async def test_nothing_is_sold_to_where_nothing_is_sent(shop: Shop) -> None:
     assert answer.json()["province"] == "台湾省"
     assert await shop.sql.fetchval("SELECT count(*) FROM orders") == 0
     assert await shop.stock(sku) == (5, 0, 0)
+
+
+@pytest.mark.parametrize("province", ["台湾地区", "中国香港", "澳\u200b门", "臺灣"])
+async def test_another_spelling_leads_nowhere_else(shop: Shop, province: str) -> None:
+    buyer = await shop.buyer("alice")
+    (sku,) = await shop.stocked(5)
+    far = (await buyer.post("/addresses", {**HOME, "province": province, "city": "高雄"})).json()["id"]
+    answer = await buyer.post("/orders", _wish(sku, addressId=far, expectedPayFen=1800))
+    assert (answer.status_code, answer.json().get("code")) == (422, "not_delivered")
+
+
+@pytest.mark.parametrize("province", ["新疆维吾尔", "新\u200b疆", "中国新疆"])
+async def test_another_spelling_costs_the_same(shop: Shop, province: str) -> None:
+    buyer = await shop.buyer("alice")
+    (sku,) = await shop.stocked(40)
+    far = (await buyer.post("/addresses", {**HOME, "province": province, "city": "乌鲁木齐市"})).json()["id"]
+    preview = (await buyer.post("/checkout/preview", _wish(sku, 11, addressId=far))).json()
+    assert preview["freightFen"] == 15_00 + 2 * 10_00, "2.75 kg, and never free"
 
 
 async def test_without_a_choice_it_goes_to_the_address_that_the_preview_showed(shop: Shop) -> None:
