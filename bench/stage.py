@@ -38,7 +38,16 @@ _LOADING = {**POSTGRES, "fsync": "off", "full_page_writes": "off", "synchronous_
 # Requests are counted as in production, and nobody is refused.
 _LIMITS = {
     f"SHOP_LIMIT_{of}": "999999/999999"
-    for of in ("ADDRESS", "ADDRESS_WRITES", "MEMBER", "MEMBER_WRITES", "STAFF", "EXPORTS")
+    for of in (
+        "ADDRESS",
+        "ADDRESS_WRITES",
+        "MEMBER",
+        "MEMBER_WRITES",
+        "MEMBER_ORDERS",
+        "MEMBER_EXPORTS",
+        "STAFF",
+        "EXPORTS",
+    )
 }
 WORKERS = len(os.sched_getaffinity(0))
 _START_S = 60.0

@@ -4,6 +4,7 @@ A notice is verified before it may wait, so that a stranger's costs nobody anyth
 handled, and only then. What is plain is settled with the others (`bulk`); everything else by itself (`notices`).
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -28,9 +29,11 @@ from payments.wechatpay.notification import Envelope
 
 log = structlog.get_logger()
 
-_HELD_UP_MOST = 2
-"""So many of one batch are waited for, each until `lock_timeout`. When more are in somebody's way, all may be, and WeChat
-waits for five seconds only: they are stored, and it comes again."""
+_BESIDE = 4
+"""When one of them was held up, so many are looked at beside each other: WeChat waits for five seconds only, and two of
+them (`lock_timeout`) are over."""
+_MANY = 2
+"""When so many are held up, all may be: the others are refused at once. They are stored, and WeChat comes again."""
 _STORE = Statement(
     """
     INSERT INTO notice (id, event_type, original_type, body, received_at, retry_at)
@@ -74,20 +77,26 @@ class Inbox:
 
     async def _deal(self, batch: Sequence[Waiting[Letter, None]]) -> None:
         stored = await self._stored(batch)
-        done = await self._settle_plain([one.ask for one in stored])
-        held_up = 0
+        done, beside = await self._settle_plain([one.ask for one in stored])
         for one in stored:
-            letter = one.ask
-            if letter.envelope.id in done:
+            if one.ask.envelope.id in done:
                 one.tell(None)
-                continue
-            if held_up == _HELD_UP_MOST:
-                one.refuse(DatabaseUnavailable())
-                continue
+        turn = asyncio.Semaphore(beside)
+        in_the_way: list[DatabaseUnavailable] = []
+        await asyncio.gather(*(self._alone(one, turn, in_the_way) for one in stored if not one.told))
+
+    async def _alone(
+        self, one: Waiting[Letter, None], turn: asyncio.Semaphore, in_the_way: list[DatabaseUnavailable]
+    ) -> None:
+        async with turn:
+            if len(in_the_way) >= _MANY:
+                one.refuse(in_the_way[0])
+                return
             try:
-                await notices.take(self._db, self._keyring, self._payee, letter.envelope, letter.at)
+                await notices.take(self._db, self._keyring, self._payee, one.ask.envelope, one.ask.at)
             except Exception as error:  # noqa: BLE001  (it is told to whoever handed it over)
-                held_up += isinstance(error, DatabaseUnavailable) and is_held_up(error)
+                if isinstance(error, DatabaseUnavailable) and is_held_up(error):
+                    in_the_way.append(error)
                 one.refuse(error)
             else:
                 one.tell(None)
@@ -117,22 +126,26 @@ class Inbox:
                 retry_ats=[letter.at + notices.REST for letter in letters],
             )
 
-    async def _settle_plain(self, letters: Sequence[Letter]) -> set[str]:
-        """The notices that are handled. None, when anything about them together went wrong: each is looked at alone."""
+    async def _settle_plain(self, letters: Sequence[Letter]) -> tuple[set[str], int]:
+        """The notices that are handled. None, when anything about them together went wrong: each is looked at alone, and
+        so many beside each other."""
         plain = [paid for letter in letters if (paid := self._paid(letter)) is not None]
         if not plain:
-            return set()
+            return set(), 1
         try:
             done = await bulk.settle(self._db, self._payee, plain)
-        except (asyncpg.PostgresError, LookupError, DatabaseUnavailable) as error:
-            if isinstance(error, DatabaseUnavailable) and not is_held_up(error):
+        except DatabaseUnavailable as error:
+            if not is_held_up(error):
                 raise
+            log.warning("notices one by one", batch=len(plain), error="held up")
+            return set(), _BESIDE
+        except (asyncpg.PostgresError, LookupError) as error:
             log.warning("notices one by one", batch=len(plain), error=type(error).__name__)
-            return set()
+            return set(), 1
         for letter in letters:
             if letter.envelope.id in done:
                 log.info("notice", notice=letter.envelope.id, event_type=letter.envelope.event_type, outcome="applied")
-        return done
+        return done, 1
 
     def _paid(self, letter: Letter) -> Paid | None:
         """What says, as far as can be seen here, that one payment was paid."""

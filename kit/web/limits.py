@@ -12,6 +12,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from litestar import Request
@@ -46,9 +47,8 @@ class Buckets:
     def take(self, key: Hashable) -> float:
         """0: a token was taken. Else nothing was, and there is one in so many seconds."""
         now = self._now()
-        full_at = max(self._full_at.get(key, now), now) + self._each_s
-        wait_s = full_at - now - self._holds_s
-        if wait_s > 1e-6:  # less than that is the rounding of sums
+        full_at, wait_s = self._look(key, now)
+        if wait_s:
             return wait_s
         self._full_at[key] = full_at
         self._full_at.move_to_end(key)
@@ -56,6 +56,16 @@ class Buckets:
             self._full_at.popitem(last=False)
         self._forget_full(now)
         return 0.0
+
+    def wait_s(self, key: Hashable) -> float:
+        """The same, and nothing is taken."""
+        return self._look(key, self._now())[1]
+
+    def _look(self, key: Hashable, now: float) -> tuple[float, float]:
+        """When it will be full again if a token is taken now, and how long one has to be waited for."""
+        full_at = max(self._full_at.get(key, now), now) + self._each_s
+        wait_s = full_at - now - self._holds_s
+        return full_at, wait_s if wait_s > 1e-6 else 0.0  # less than that is the rounding of sums
 
     def _forget_full(self, now: float) -> None:
         """A full bucket is as none. Two at a time: one comes with each request at most."""
@@ -95,9 +105,17 @@ class Limiter:
         if method not in _READS:
             self._take("member_writes", member_id)
 
-    def order(self, member_id: int) -> None:
-        """Count an order that a member places, whatever becomes of it. Raises `TooManyRequests` (429)."""
-        self._take("member_orders", member_id)
+    def may_order(self, member_id: int) -> None:
+        """Only what was placed counts (`ordered`): in a rush one asks many times for one thing. Raises `TooManyRequests`
+        (429)."""
+        buckets = self._buckets.get("member_orders")
+        if buckets is not None and (wait_s := buckets.wait_s(member_id)):
+            raise TooManyRequests(math.ceil(wait_s), of="member_orders")
+
+    def ordered(self, member_id: int) -> None:
+        """Count an order that a member has placed, or was told of once more."""
+        with suppress(TooManyRequests):  # they were placed at the same moment
+            self._take("member_orders", member_id)
 
     def export(self, member_id: int) -> None:
         """Count a copy of all that is known of a member. Raises `TooManyRequests` (429)."""

@@ -44,7 +44,7 @@ class OwnPlacing:
 
     async def place(self, member: SignedIn, data: PlaceWish, key: str, language: str) -> bytes:
         """An `OrderDetail`. Raises as `Placing.place`, and `InvalidInput` (400), `TooManyRequests` (429)."""
-        self._limiter.order(member.member_id)
+        self._limiter.may_order(member.member_id)
         ask = Ask(
             member=member,
             wish=wish_of(data),
@@ -58,6 +58,7 @@ class OwnPlacing:
         except PriceChanged as changed:
             changed.facts["preview"] = views.preview(changed.facts.pop("considered"), language)
             raise
+        self._limiter.ordered(member.member_id)
         structlog.contextvars.bind_contextvars(order=placed.no)
         return placed.body
 

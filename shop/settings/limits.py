@@ -22,7 +22,7 @@ class LimitSettings:
     member: Rate | None = None
     member_writes: Rate | None = None
     member_orders: Rate | None = None
-    """What a member orders, paid or not: each order is kept, and holds its goods until it is paid or closed."""
+    """Orders that a member places, paid or not: each is kept, and holds its goods until it is paid or closed."""
     member_exports: Rate | None = None
     """How often a member has a copy made of all that is known of them."""
     staff: Rate | None = None

@@ -1,8 +1,9 @@
 """The provinces of China, however a client writes them. Pure.
 
 Context: freight and where nothing is sent go by the province, which is a text of the buyer's. Decision: what looks the same
-is the same (Unicode's compatibility forms; characters that are not seen do not count), and a province is known by the
-characters it begins with, so that 新疆, 新疆维吾尔 and 新疆维吾尔自治区 are one. Consequence: no spelling of a province gets
+is the same (Unicode's compatibility forms; characters that are not seen do not count), traditional characters are as
+good as simplified ones, and a province is known by the characters it begins with, so that 新疆, 新疆维吾尔 and
+新疆维吾尔自治区 are one. Consequence: no spelling of a province gets
 another's price. Alternative: the codes of administrative divisions, which a client may leave out.
 """
 
@@ -17,6 +18,8 @@ PROVINCES: Final = (
 )  # fmt: skip
 """All 34 by their common names. None begins another."""
 _COUNTRY: Final = "中国"
+_SIMPLIFIED: Final = str.maketrans("國慶遼寧龍蘇東廣貴雲陝肅臺台灣內門", "国庆辽宁龙苏东广贵云陕肃台台湾内门")
+"""The characters of their names that are written otherwise in Hong Kong, Macao and Taiwan."""
 _UNSEEN: Final = ("C", "M", "Z")
 """Unicode's categories of what is no sign of its own: controls and formats, marks (after composition), spaces."""
 
@@ -26,5 +29,5 @@ def plain(province: str) -> str:
     """The common name of one of the `PROVINCES`; what is none of them as it is, without what is not seen."""
     composed = unicodedata.normalize("NFKC", province)
     seen = "".join(sign for sign in composed if not unicodedata.category(sign).startswith(_UNSEEN))
-    name = seen.removeprefix(_COUNTRY)
+    name = seen.translate(_SIMPLIFIED).removeprefix(_COUNTRY)
     return next((known for known in PROVINCES if name.startswith(known)), seen)

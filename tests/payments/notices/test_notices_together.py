@@ -102,7 +102,7 @@ async def test_when_all_are_held_up_nobody_is_waited_for_in_turn(
 ) -> None:
     """WeChat hangs up after five seconds. What was stored is dealt with when it comes again, or by the worker."""
     (sku,) = await shop.stocked(50)
-    waiting = await _waiting(shop, liar, 12, sku)
+    waiting = await _waiting(shop, liar, 20, sku)
     envelopes = [liar.envelope(trade) for _, trade in waiting]
     waited: list[object] = []
     take = inbox.notices.take
@@ -116,6 +116,6 @@ async def test_when_all_are_held_up_nobody_is_waited_for_in_turn(
         await shop.sql.execute("SELECT FROM orders FOR UPDATE")
         answers = await asyncio.gather(*(liar.send(body) for body in envelopes))
     assert {answer.status_code for answer in answers} == {503}
-    assert len(waited) < 8, "two of each batch, and they come in three or so"
+    assert len(waited) <= 12, "four of each batch, and they come in three"
     assert {answer.status_code for answer in await asyncio.gather(*(liar.send(body) for body in envelopes))} == {204}
     assert set((await _states(shop)).values()) == {"paid"}

@@ -48,7 +48,7 @@ def test_some_provinces_have_their_own_rate_and_nothing_is_free_there(province: 
     assert fen(2500, 1_000_000, province) == 1500 + 2 * 1000
 
 
-@pytest.mark.parametrize("province", ["台湾", "台湾省", "台湾地区", "中国台湾", "\u2060台湾"])
+@pytest.mark.parametrize("province", ["台湾", "台湾省", "台湾地区", "中国台湾", "\u2060台湾", "臺灣", "台灣省"])
 def test_where_nothing_is_sent_the_answer_says_so(province: str) -> None:
     answer = fen(1, 100, province)
     assert isinstance(answer, Undeliverable)
@@ -56,7 +56,7 @@ def test_where_nothing_is_sent_the_answer_says_so(province: str) -> None:
     assert answer.sentence("zh") == f"暂不支持配送至{province}"
 
 
-@pytest.mark.parametrize("province", ["臺灣", "Xinjiang", "疆新", "新 土疆", "-"])
+@pytest.mark.parametrize("province", ["Taiwan", "Xinjiang", "疆新", "新 土疆", "-"])
 def test_what_is_no_province_could_be_any_where_they_are_told_apart(province: str) -> None:
     assert isinstance(fen(1, 100, province), Undeliverable)
 
@@ -83,7 +83,14 @@ def test_a_place_of_its_own_that_the_template_names_has_its_rate() -> None:
 
 @pytest.mark.parametrize(
     ("name", "plain"),
-    [("北京市", "北京"), ("广西壮族自治区", "广西"), ("香港特别行政区", "香港"), ("省", "省"), ("Utah", "Utah")],
+    [
+        ("北京市", "北京"),
+        ("广西壮族自治区", "广西"),
+        ("香港特别行政区", "香港"),
+        ("省", "省"),
+        ("Utah", "Utah"),
+        ("中國廣東省", "广东"),
+    ],
 )
 def test_endings_do_not_count(name: str, plain: str) -> None:
     assert provinces.plain(name) == plain
