@@ -152,7 +152,7 @@ class Proxy(Node):
         certificate: Path | None = None,
         *,
         most: int = 1_000_000,
-        open_at_once: int = 1_000_000,
+        open_at_once: int = 50_000,
     ) -> None:
         super().__init__(folder)
         self.tls_port = free_port()
