@@ -66,20 +66,14 @@ def price(template: Template, *, weight_g: int, goods_fen: int, province: str) -
     place that is none of them, and is not named itself, could be any of them: nothing is sent there.
     """
     where = plain(province)
-    dearer = {plain(name) for override in template.regions.overrides for name in override.provinces}
+    first_wins = reversed(template.regions.overrides)
+    own = {plain(name): override for override in first_wins for name in override.provinces}
     nowhere = set(map(plain, template.regions.undeliverable))
-    tells_apart = not (dearer | nowhere).isdisjoint(PROVINCES)
-    if where in nowhere or (tells_apart and where not in PROVINCES and where not in dearer):
+    tells_apart = not (own.keys() | nowhere).isdisjoint(PROVINCES)
+    if where in nowhere or (tells_apart and where not in PROVINCES and where not in own):
         return Undeliverable(province=province)
-    rate = _rate(template, where)
+    rate: Rate = own.get(where, template.rate)
     if rate.free_over_fen is not None and goods_fen >= rate.free_over_fen:
         return 0
     beyond_g = max(0, weight_g - rate.first_g)
     return rate.first_fen + -(-beyond_g // rate.extra_g) * rate.extra_fen
-
-
-def _rate(template: Template, where: str) -> Rate:
-    for override in template.regions.overrides:
-        if where in map(plain, override.provinces):
-            return override
-    return template.rate

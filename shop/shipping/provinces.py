@@ -1,10 +1,10 @@
 """The provinces of China, however a client writes them. Pure.
 
 Context: freight and where nothing is sent go by the province, which is a text of the buyer's. Decision: what looks the same
-is the same (Unicode's compatibility forms; characters that are not seen do not count), traditional characters are as
-good as simplified ones, and a province is known by the characters it begins with, so that 新疆, 新疆维吾尔 and
-新疆维吾尔自治区 are one. Consequence: no spelling of a province gets
-another's price. Alternative: the codes of administrative divisions, which a client may leave out.
+is the same (Unicode's compatibility forms; characters that are not seen do not count), traditional characters are as good
+as simplified ones, and a province is known by the characters it begins with, so that 新疆, 新疆维吾尔 and 新疆维吾尔自治区
+are one. Consequence: no spelling of a province gets another's price. Alternative: the codes of administrative divisions,
+which a client may leave out.
 """
 
 import unicodedata

@@ -4,7 +4,7 @@ what strangers say of themselves is not passed on, who is slow is let go."""
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 from door import GUARDS, LIES, PROGRAMS, Door, said
@@ -185,9 +185,8 @@ def test_what_changes_something_is_asked_once_whatever_comes_of_it(door: Door, p
 @pytest.fixture(scope="module", params=PROGRAMS)
 def narrow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     """The same, where an address may ask twenty times."""
-    made = Door(tmp_path_factory.mktemp("narrow") / "proxy", request.param, most=20)
-    yield made
-    made.close()
+    with closing(Door(tmp_path_factory.mktemp("narrow") / "proxy", request.param, most=20)) as door:
+        yield door
 
 
 @pytest.mark.trial("R32")
@@ -202,9 +201,8 @@ def test_an_address_that_asks_too_often_is_refused_but_never_wechat(narrow: Door
 @pytest.fixture(scope="module", params=PROGRAMS)
 def crowded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     """The same, where an address may have eight connections."""
-    made = Door(tmp_path_factory.mktemp("crowded") / "proxy", request.param, open_at_once=8)
-    yield made
-    made.close()
+    with closing(Door(tmp_path_factory.mktemp("crowded") / "proxy", request.param, open_at_once=8)) as door:
+        yield door
 
 
 @pytest.mark.trial("R32")
