@@ -75,6 +75,9 @@ class Product(Table):
         _on_sale("priority", "sold", "id"),
         _on_sale("sold", "id"),
         _on_sale("min_price_fen", "id"),
+        _on_sale("category_id", "priority", "sold", "id"),
+        _on_sale("category_id", "sold", "id"),
+        _on_sale("category_id", "min_price_fen", "id"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)

@@ -3,8 +3,8 @@
 Context: lists and products are asked a hundred times as often as they change, but what they say of stock must be of
 now. Decision: an answer is encoded once with places for its stock; those of which something has moved are filled again
 with what the look that saw it brought along (`catalog.flow`). A change of a product ends its answers in every process
-(`kit.news`). Consequence: the second request touches neither routing nor a table. Alternative: an outer cache, which
-would know neither.
+(`kit.news`): its page and the lists that show it; every list where it may have come, gone or moved. Consequence: the
+second request touches neither routing nor a table. Alternative: an outer cache, which would know neither.
 """
 
 import re
@@ -58,7 +58,8 @@ class Pages:
         self._lists: Memory[bytes, Page] = Memory(news, size=_LISTS_BYTES, lives_s=_LIVE_S, weigh=Page.weight)
         self._reads: Gathering[int, Found] = Gathering(self._read_details, most=64)
         news.on("product", self._product_changed)
-        news.on("category", self._category_changed)
+        news.on("listing", self._lists_changed)
+        news.on("category", self._lists_changed)
 
     async def find(self, scope: Asked) -> Answer | None:
         """An answer that was given before and still holds, its stock of now; or any product.
@@ -98,6 +99,7 @@ class Pages:
         async with self._db.reading(as_of=as_of) as connection:
             found = await listing.read(connection, wish)
         page = printed("listProducts", _ASK_AGAIN, found.page, places=found.skus, turn=self._flow.turn)
+        page.by_price = wish.by_price
         page.fill(await self._levels.of(page.skus))
         if not wish.in_stock:  # whether a product is in such a list changes with each sale
             self._keep_list(key, page, reading)
@@ -146,12 +148,15 @@ class Pages:
 
     def _product_changed(self, product_id: str | None) -> None:
         self._changed_at = time.monotonic()
-        self._lists.forget_all()
         if product_id is None:
+            self._lists.forget_all()
             self._details.forget_all()
-        else:
-            self._details.forget(self._key(int(product_id)))
+            return
+        shown = b'{"id":"%d",' % int(product_id)  # quotes in a title are written otherwise: nothing else looks like it
+        self._lists.forget_where(lambda page: page.by_price or shown in page.body)
+        self._details.forget(self._key(int(product_id)))
 
-    def _category_changed(self, _category_id: str | None) -> None:
+    def _lists_changed(self, _id: str | None) -> None:
+        """Which products are in a list, or in which order, is another: so it may be in any."""
         self._changed_at = time.monotonic()
         self._lists.forget_all()

@@ -28,6 +28,8 @@ class Page(Answer, kw_only=True):
     that of all `skus` together, then of each."""
     turn: int = -1
     """The last look at what moved (`catalog.flow`) before its stock was read, or by which it was still so."""
+    by_price: bool = False
+    """Whether any product's price decides what is in it, or where."""
 
     def weight(self) -> int:
         """Bytes of memory, about."""

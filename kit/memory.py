@@ -65,6 +65,12 @@ class Memory(Generic[K, V]):
         self._forgotten += 1
         self._drop(key)
 
+    def forget_where(self, holds: Callable[[V], bool]) -> None:
+        """Those of which it holds, and whatever is being read."""
+        self._forgotten += 1
+        for key in [key for key, (_, _, value) in self._known.items() if holds(value)]:
+            self._drop(key)
+
     def forget_all(self) -> None:
         self._forgotten += 1
         self._known.clear()

@@ -106,6 +106,65 @@ async def test_a_changed_price_is_seen_at_once(hearing: Remembering, shelf: Put,
     await hearing.until(cheaper, 0.5)
 
 
+async def test_a_price_ends_the_lists_that_show_it_and_those_that_it_may_enter(
+    hearing: Remembering, shelf: Put, sql: Any
+) -> None:
+    """Not all there are: whoever corrects a thousand prices would have every list read anew a thousand times."""
+    tea, biscuit = await shelf("明前龙井", price=9900), await shelf("黄油饼干", price=5000)
+    await hearing.hears(sql)
+    asked = [
+        "?q=%E9%BE%99%E4%BA%95",
+        "?q=%E9%A5%BC%E5%B9%B2",
+        "",
+        "?sort=price",
+        "?maxPriceFen=6000",
+        "?minPriceFen=9000",
+    ]
+    for query in asked:
+        await hearing.http.get(f"/api/v1/products{query}")
+    await sql.execute("UPDATE product SET min_price_fen = 5500, max_price_fen = 5500 WHERE id = $1", tea)
+    await hearing.hears(sql)
+    kept = [query for query in asked if hearing.pages._lists.find(f"/api/v1/products?{query[1:]}".encode())]
+    assert kept == ["?q=%E9%A5%BC%E5%B9%B2"]
+    found = [(await hearing.http.get(f"/api/v1/products{query}")).json()["items"] for query in asked]
+    assert [[int(item["id"]) for item in items] for items in found] == [
+        [tea], [biscuit], [biscuit, tea], [biscuit, tea], [biscuit, tea], [],
+    ]  # fmt: skip
+    assert {item["priceFen"] for items in found for item in items if item["id"] == str(tea)} == {5500}
+
+
+@pytest.mark.parametrize(
+    ("change", "listed"),
+    [
+        ("UPDATE product SET status = 'on_sale' WHERE id = $1", True),
+        ("UPDATE product SET status = 'on_sale', priority = 7 WHERE id = $1", True),
+        ("UPDATE product SET description = '另一种说明' WHERE id = $1", False),
+    ],
+)
+async def test_a_list_hears_of_what_comes_to_be_on_sale(
+    hearing: Remembering, shelf: Put, sql: Any, change: str, *, listed: bool
+) -> None:
+    first, later = await shelf("明前龙井"), await shelf("黄油饼干")
+    await sql.execute("UPDATE product SET status = 'off_sale' WHERE id = $1", later)
+    await hearing.hears(sql)
+    assert [item["id"] for item in (await hearing.http.get("/api/v1/products")).json()["items"]] == [str(first)]
+    await sql.execute(change, later)
+    await hearing.hears(sql)
+    assert (hearing.pages._lists.find(b"/api/v1/products?") is None) is listed
+    found = {item["id"] for item in (await hearing.http.get("/api/v1/products")).json()["items"]}
+    assert found == ({str(first), str(later)} if listed else {str(first)})
+
+
+async def test_a_list_hears_of_another_order(hearing: Remembering, shelf: Put, sql: Any) -> None:
+    first, second = await shelf("明前龙井"), await shelf("雨前龙井")
+    await hearing.hears(sql)
+    for of, expected in ((first, [first, second]), (second, [second, first])):
+        await sql.execute("UPDATE product SET priority = 1 + (SELECT max(priority) FROM product) WHERE id = $1", of)
+        await hearing.hears(sql)
+        listed = (await hearing.http.get("/api/v1/products")).json()["items"]
+        assert [int(item["id"]) for item in listed] == expected
+
+
 async def test_a_page_is_its_schema_field_by_field(hearing: Remembering, shelf: Put) -> None:
     page = (await hearing.http.get(f"/api/v1/products/{await shelf('明前龙井')}")).json()
     assert tuple(page) == ProductDetail.__struct_encode_fields__

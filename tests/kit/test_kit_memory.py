@@ -84,7 +84,7 @@ def test_what_was_read_in_one_moment_is_not_read_anew_in_one(news: Told, monkeyp
 
 def test_what_was_being_read_while_something_was_forgotten_is_not_kept(news: Told) -> None:
     memory: Memory[str, str] = Memory(news, size=9, lives_s=60)
-    for forget in (lambda: memory.forget("b"), memory.forget_all):
+    for forget in (lambda: memory.forget("b"), lambda: memory.forget_where(lambda _: False), memory.forget_all):
         reading = memory.reading()
         forget()
         memory.keep("a", "A", reading)
