@@ -70,9 +70,10 @@ async def search_orders(
             placed_before=placed_before,
             before_id=before,
         )
-    found = page(rows, limit, lambda row: (row[0].id,))
+    found = page(rows, limit, lambda row: (row.id,))
     now, language = clock.now(), language_of(request)
-    return Page([views.summary(*order, now, language) for order in found.items], found.next_cursor)
+    items: list[Any] = [views.summary(order, now, language) for order in found.items]  # they are JSON already
+    return Page(items, found.next_cursor)
 
 
 @get(

@@ -14,7 +14,7 @@ from kit.database import Instant
 from kit.statement import Statement
 from shop.orders import mine
 from shop.orders.history import OrderNotFound
-from shop.orders.mine import Head, Mine
+from shop.orders.mine import Listed, Mine
 from shop.orders.models import OrderState
 from shop.orders.schemas import EventView
 
@@ -65,7 +65,7 @@ def _search(state: OrderState | None, filters: tuple[str, ...]) -> Statement:
     types = {name: _FILTERS[name][1] for name in filters if _FILTERS[name][1] is not None}
     return Statement(
         f"""
-        SELECT {mine.HEADS}, {mine.LINES} FROM orders o WHERE {" AND ".join(where) or "true"}
+        SELECT {mine.LISTED} FROM orders o WHERE {" AND ".join(where) or "true"}
         ORDER BY o.id DESC LIMIT :most
         """,  # noqa: S608
         **types,
@@ -74,13 +74,13 @@ def _search(state: OrderState | None, filters: tuple[str, ...]) -> Statement:
 
 async def search(
     connection: Any, *, limit: int, state: OrderState | None = None, **filters: str | int | datetime | None
-) -> list[tuple[Head, msgspec.Raw]]:
+) -> list[Listed]:
     """Newest first, at most `limit`, each with its lines. `filters`: `no`, `member_id`, `phone`, `placed_from`,
     `placed_before`, `before_id`; `None` is no filter.
     """
     given = {name: value for name, value in filters.items() if value is not None}
     rows: Iterable[Any] = await _search(state, tuple(given)).fetch(connection, most=limit, **given)
-    return [mine.listed(row) for row in rows]
+    return [Listed(*row) for row in rows]
 
 
 async def one(connection: Any, no: str) -> Filed:

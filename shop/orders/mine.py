@@ -1,10 +1,10 @@
 """Members' own orders: those of all who ask at the same moment are read together; the owner stands in every WHERE.
 
-Lines come as they are shown, JSON of the database's as it came; the rest under the names of the tables' rows, which
-`views` reads.
+Of a list, all but what the state means comes as JSON of the database's, which goes out as it came: twenty orders have
+three hundred values. Of a single order only the lines do; the rest under the names of the tables' rows, which `views`
+reads.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -16,11 +16,24 @@ from kit.database import Database
 from kit.gathering import Gathering
 from kit.statement import Statement
 from shop.orders.history import OrderNotFound
-from shop.orders.schemas import OrderAddress, OrderLineView
+from shop.orders.models import AWAITING
+from shop.orders.schemas import OrderAddress, OrderLineView, OrderView
+
+
+class Listed(msgspec.Struct):
+    """An order of a list. `pay_by` only of one that awaits its payment."""
+
+    id: int
+    state: str
+    pay_by: datetime | None
+    shown: bytes
+    """JSON of an `OrderView`, without what `views` makes of the state, and without the lines; its times end in `+00:00`."""
+    lines: bytes
+    """A JSON array of `OrderLineView`s."""
 
 
 class Head(msgspec.Struct):
-    """A row of `orders`, as far as a list shows it."""
+    """A row of `orders`, as far as its buyer sees it."""
 
     id: int
     no: str
@@ -69,8 +82,12 @@ class Mine(msgspec.Struct):
 
 
 _HEAD: Final = Head.__struct_fields__
-HEADS: Final = ", ".join(f"o.{name}" for name in _HEAD)
-"""The columns of a `Head`, of the order `o`."""
+_HEADS: Final = ", ".join(f"o.{name}" for name in _HEAD)
+_SHOWN: Final = ", ".join(
+    f'o.{name} AS "{written}"'
+    for name, written in zip(OrderView.__struct_fields__, OrderView.__struct_encode_fields__, strict=True)
+    if name in _HEAD and name != "state"
+)
 _COLUMNS: Final = """l.id::text, l.sku_id::text, l.product_id::text, l.title, l.options, l.image, l.unit_fen, l.quantity,
     l.paid_fen, l.refunded_quantity, l.refunded_fen"""
 """The fields of an `OrderLineView`."""
@@ -82,10 +99,13 @@ _NAMED: Final = ", ".join(
 LINES_AS_THEY_ARE: Final = f"""(SELECT json_agg(x)::text FROM (
         SELECT {_NAMED} FROM order_line l WHERE l.order_id = o.id ORDER BY l.id) x)"""  # noqa: S608
 """Of the order `o`, as JSON of `OrderLineView`s."""
-LINES: Final = f"coalesce(o.shown_lines, {LINES_AS_THEY_ARE})"
+_LINES: Final = f"coalesce(o.shown_lines, {LINES_AS_THEY_ARE})"
 """As they were when it was placed, unless one of them has changed since."""
+LISTED: Final = f"""o.id, o.state, CASE WHEN o.state IN ({", ".join(f"'{state}'" for state in AWAITING)}) THEN o.pay_by END,
+    convert_to((SELECT row_to_json(x)::text FROM (SELECT {_SHOWN}) x), 'UTF8'), convert_to({_LINES}, 'UTF8')"""  # noqa: S608
+"""The columns of a `Listed`, of the order `o`."""
 # A parcel is written with its order's `shipped_at`: who has none has no parcels to be looked for.
-ONE: Final = f"""{HEADS}, {LINES}, o.address::text, o.note, o.receive_by,
+ONE: Final = f"""{_HEADS}, {_LINES}, o.address::text, o.note, o.receive_by,
     CASE WHEN o.shipped_at IS NOT NULL THEN (SELECT json_agg(p ORDER BY p.id)::text FROM (
         SELECT id, carrier, tracking_no, shipped_at FROM parcel WHERE order_id = o.id) p) END,
     (SELECT json_agg(r ORDER BY r.id)::text FROM (
@@ -96,7 +116,7 @@ _LAST: Final = 2**63 - 1
 
 _PAGES = Statement(
     f"""
-    SELECT {HEADS}, {LINES}, w.place
+    SELECT w.place, {LISTED}
     FROM unnest(:members, :states, :befores, :mosts) WITH ORDINALITY AS w (member, states, before, most, place)
     CROSS JOIN LATERAL (
         SELECT * FROM orders x
@@ -104,7 +124,6 @@ _PAGES = Statement(
             AND (w.states IS NULL OR x.state = ANY(string_to_array(w.states, ',')))
         ORDER BY x.id DESC LIMIT w.most
     ) o
-    ORDER BY w.place, o.id DESC
     """,  # noqa: S608  (only our own constants)
     members=ARRAY(BigInteger),
     states=ARRAY(Text),
@@ -134,18 +153,15 @@ class PageWish(msgspec.Struct, frozen=True):
     limit: int
 
 
-Page = list[tuple[Head, msgspec.Raw]]
-
-
 class MyOrders:
     """One for each process: those who ask at the same moment are read together."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._pages: Gathering[PageWish, Page] = Gathering(self._read_pages, most=32, at_once=1)
+        self._pages: Gathering[PageWish, list[Listed]] = Gathering(self._read_pages, most=32, at_once=1)
         self._ones: Gathering[tuple[int, str], Mine] = Gathering(self._read_ones, most=64, at_once=1)
 
-    async def page(self, wish: PageWish) -> Page:
+    async def page(self, wish: PageWish) -> list[Listed]:
         """Orders with their lines, and one more, if there is one. Raises `DatabaseUnavailable`."""
         return await self._pages.get(wish) or []
 
@@ -156,7 +172,7 @@ class MyOrders:
             raise OrderNotFound
         return found
 
-    async def _read_pages(self, wishes: Sequence[PageWish]) -> dict[PageWish, Page]:
+    async def _read_pages(self, wishes: Sequence[PageWish]) -> dict[PageWish, list[Listed]]:
         async with self._db.bare() as connection:
             rows = await _PAGES.fetch(
                 connection,
@@ -165,9 +181,11 @@ class MyOrders:
                 befores=[_LAST if wish.before is None else wish.before for wish in wishes],
                 mosts=[wish.limit + 1 for wish in wishes],
             )
-        found: defaultdict[PageWish, Page] = defaultdict(list)
-        for row in rows:
-            found[wishes[row[-1] - 1]].append(listed(row))
+        found: dict[PageWish, list[Listed]] = {wish: [] for wish in wishes}
+        for place, *columns in rows:
+            found[wishes[place - 1]].append(Listed(*columns))
+        for page in found.values():
+            page.sort(key=_newest_first)  # as good as sorted; the database would carry their text about for it
         return found
 
     async def _read_ones(self, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Mine]:
@@ -176,18 +194,16 @@ class MyOrders:
         return {keys[row[-1] - 1]: Mine(**fields(row)[0]) for row in rows}
 
 
-def listed(row: Any) -> tuple[Head, msgspec.Raw]:
-    """An order of a list by a row that begins with `HEADS` and `LINES`."""
-    return Head(*row[: len(_HEAD)]), msgspec.Raw(row[len(_HEAD)].encode())
+def _newest_first(order: Listed) -> int:
+    return -order.id
 
 
 def fields(row: Any) -> tuple[dict[str, Any], Sequence[Any]]:
     """Those of a `Mine` by a row that begins with `ONE`, and what else is in the row."""
-    head, lines = listed(row)
-    address, note, receive_by, parcels, refunds, *more = row[len(_HEAD) + 1 :]
+    lines, address, note, receive_by, parcels, refunds, *more = row[len(_HEAD) :]
     found = {
-        "order": head,
-        "lines": lines,
+        "order": Head(*row[: len(_HEAD)]),
+        "lines": msgspec.Raw(lines.encode()),
         "address": _address.decode(address),
         "note": note,
         "receive_by": receive_by,

@@ -51,9 +51,9 @@ class OwnPages:
         states = None if tab is None else listing.TABS[tab]
         before = decode_cursor(cursor, (int,))[0] if cursor else None
         rows = await self._orders.page(PageWish(member_id, states, before, limit))
-        found = page(rows, limit, lambda row: (row[0].id,))
+        found = page(rows, limit, lambda row: (row.id,))
         now = self._clock.now()
-        items = [views.summary(order, lines, now, language) for order, lines in found.items]
+        items = [views.summary(order, now, language) for order in found.items]
         return msgspec.json.encode(Page(items, found.next_cursor))
 
     async def one(self, member_id: int, no: str, language: str) -> bytes:
