@@ -2,19 +2,18 @@
 underneath a session.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Text
+from sqlalchemy import Boolean, Text
 
 from kit.database import Instant
 from kit.statement import Statement
 from shop.orders import mine
 from shop.orders.history import OrderNotFound
-from shop.orders.mine import Listed, Mine
+from shop.orders.mine import Mine
 from shop.orders.models import OrderState
 from shop.orders.schemas import EventView
 
@@ -65,22 +64,32 @@ def _search(state: OrderState | None, filters: tuple[str, ...]) -> Statement:
     types = {name: _FILTERS[name][1] for name in filters if _FILTERS[name][1] is not None}
     return Statement(
         f"""
-        SELECT {mine.LISTED} FROM orders o WHERE {" AND ".join(where) or "true"}
+        SELECT o.id, textsend({mine.ITEM}) FROM (SELECT *, {mine.LEFT_MS}, :english AS english FROM orders x) o
+        WHERE {" AND ".join(where) or "true"}
         ORDER BY o.id DESC LIMIT :most
         """,  # noqa: S608
+        now=Instant,
+        english=Boolean,
         **types,
     )
 
 
 async def search(
-    connection: Any, *, limit: int, state: OrderState | None = None, **filters: str | int | datetime | None
-) -> list[Listed]:
-    """Newest first, at most `limit`, each with its lines. `filters`: `no`, `member_id`, `phone`, `placed_from`,
+    connection: Any,
+    *,
+    limit: int,
+    now: datetime,
+    language: str,
+    state: OrderState | None = None,
+    **filters: str | int | datetime | None,
+) -> list[tuple[int, bytes]]:
+    """Newest first, at most `limit`: each one's id, and JSON of its `OrderView`. `filters`: `no`, `member_id`, `phone`, `placed_from`,
     `placed_before`, `before_id`; `None` is no filter.
     """
     given = {name: value for name, value in filters.items() if value is not None}
-    rows: Iterable[Any] = await _search(state, tuple(given)).fetch(connection, most=limit, **given)
-    return [Listed(*row) for row in rows]
+    statement = _search(state, tuple(given))
+    rows = await statement.fetch(connection, most=limit, now=now, english=language == "en", **given)
+    return [(row[0], row[1]) for row in rows]
 
 
 async def one(connection: Any, no: str) -> Filed:

@@ -14,7 +14,7 @@ import msgspec
 from kit.clock import Clock
 from kit.database import Database
 from kit.fields import NO
-from kit.paging import Page, decode_cursor, page
+from kit.paging import decode_cursor, encode_cursor
 from kit.web.headers import values
 from kit.web.limits import Limiter
 from kit.web.problems import language_said
@@ -37,7 +37,7 @@ class OwnPages:
     """For `kit.web.shelf`; the routes use `listed` and `one`."""
 
     def __init__(self, db: Database, sessions: Sessions, limiter: Limiter, clock: Clock) -> None:
-        self._orders = MyOrders(db)
+        self._orders = MyOrders(db, clock)
         self._sessions = sessions
         self._limiter = limiter
         self._clock = clock
@@ -50,16 +50,13 @@ class OwnPages:
         """A `Page[OrderView]`. Raises `InvalidInput` (400) for a cursor of something else."""
         states = None if tab is None else listing.TABS[tab]
         before = decode_cursor(cursor, (int,))[0] if cursor else None
-        rows = await self._orders.page(PageWish(member_id, states, before, limit))
-        found = page(rows, limit, lambda row: (row.id,))
-        now = self._clock.now()
-        items = [views.summary(order, now, language) for order in found.items]
-        return msgspec.json.encode(Page(items, found.next_cursor))
+        found = await self._orders.page(PageWish(member_id, states, before, limit, language))
+        following = encode_cursor(found.last_id) if found.more and found.last_id is not None else None
+        return b'{"items":[%b],"nextCursor":%b}' % (found.items, msgspec.json.encode(following))
 
     async def one(self, member_id: int, no: str, language: str) -> bytes:
         """An `OrderDetail`. Raises `OrderNotFound` (404)."""
-        found = await self._orders.get(member_id, no)
-        return msgspec.json.encode(views.detail(found, self._clock.now(), language))
+        return views.own(await self._orders.get(member_id, no, language), language)
 
     async def find(self, scope: Asked) -> Answer | None:
         """What a member plainly asks for. Raises what the routes raise."""

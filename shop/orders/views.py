@@ -1,17 +1,16 @@
-"""Orders as their readers see them. The server decides what may be done (`actions`)."""
+"""Orders as their readers see them, one at a time."""
 
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from kit.errors import Problem
 from payments.models import Refund, RefundState
-from shop.orders import mine
+from shop.orders import mine, standing
 from shop.orders.admin_reading import Filed
 from shop.orders.checkout import Considered
-from shop.orders.mine import Head, Listed, Mine
+from shop.orders.mine import Head, Mine, Own
 from shop.orders.models import AWAITING, OrderState
 from shop.orders.schemas import (
     AdminOrderView,
@@ -24,15 +23,6 @@ from shop.orders.schemas import (
     RefundView,
 )
 
-_TEXTS = {
-    OrderState.UNPAID: ("待付款", "Awaiting payment"),
-    OrderState.CLOSING: ("关闭中", "Closing"),
-    OrderState.CANCELLED: ("已取消", "Cancelled"),
-    OrderState.PAID: ("待发货", "To be shipped"),
-    OrderState.SHIPPED: ("待收货", "On its way"),
-    OrderState.COMPLETED: ("已完成", "Completed"),
-    OrderState.REFUNDED: ("已退款", "Refunded"),
-}
 _REFUND_TEXTS = {
     RefundState.WAITING: ("待商家审核", "Awaiting the shop's approval"),
     RefundState.REQUESTED: ("退款已提交", "Asked for"),
@@ -42,10 +32,6 @@ _REFUND_TEXTS = {
     RefundState.CLOSED: ("退款已关闭", "Closed"),
     RefundState.REFUSED: ("退款未成功", "Not possible as it was"),
     RefundState.REJECTED: ("商家未同意退款", "Declined by the shop"),
-}
-_ACTIONS: dict[OrderState, tuple[str, ...]] = {
-    OrderState.UNPAID: ("pay", "cancel"),
-    OrderState.SHIPPED: ("confirm",),
 }
 
 
@@ -108,42 +94,16 @@ def refund_view(refund: Refund | mine.Refund, language: str) -> RefundView:
     )
 
 
-def summary(order: Listed, now: datetime, language: str) -> msgspec.Raw:
-    """One row of a list: JSON of an `OrderView`, put together of what came from the database as such."""
-    left_ms = None if order.pay_by is None else _left_ms(order.pay_by, now)
-    means = _means(order.state, language, payable=left_ms != 0)
-    left = b"null" if left_ms is None else b"%d" % left_ms
-    shown = order.shown.replace(b"+00:00", b"Z")  # nothing in it but a number of ours, sums and times
-    return msgspec.Raw(b'{%b,"payLeftMs":%b,"lines":%b,%b' % (means, left, order.lines, shown[1:]))
-
-
-@lru_cache(maxsize=64)
-def _means(state: str, language: str, *, payable: bool) -> bytes:
-    """What `summary` says of a state: the inside of a JSON object."""
-    text, actions = _standing(OrderState(state), language, payable=payable)
-    return msgspec.json.encode({"state": state, "stateText": text, "actions": actions})[1:-1]
-
-
-def _standing(state: OrderState, language: str, *, payable: bool) -> tuple[str, list[str]]:
-    """What a state is called, and what its buyer may do."""
-    actions = [action for action in _ACTIONS.get(state, ()) if payable or action != "pay"]
-    return _TEXTS[state][language == "en"], actions
-
-
-def _left_ms(pay_by: datetime, now: datetime) -> int:
-    return max(int((pay_by - now).total_seconds() * 1000), 0)
-
-
 def _shown(order: Head, lines: msgspec.Raw, now: datetime, language: str) -> dict[str, Any]:
-    """The fields of an `OrderView`."""
+    """The fields of an `OrderView`; of those in lists the database writes the same (`mine.ITEM`)."""
     state = OrderState(order.state)
-    left_ms = _left_ms(order.pay_by, now) if state in AWAITING else None
-    text, actions = _standing(state, language, payable=left_ms != 0)
+    left_ms = max(int((order.pay_by - now).total_seconds() * 1000), 0) if state in AWAITING else None
+    means = standing.of(state, language, payable=left_ms != 0)
     return {
         "no": order.no,
         "state": state.value,
-        "state_text": text,
-        "actions": actions,
+        "state_text": means.state_text,
+        "actions": means.actions,
         "goods_fen": order.goods_fen,
         "discount_fen": order.discount_fen,
         "freight_fen": order.freight_fen,
@@ -174,6 +134,23 @@ def _detail(mine: Mine, now: datetime, language: str) -> dict[str, Any]:
         "parcels": [ParcelView(p.carrier, p.tracking_no, p.shipped_at) for p in mine.parcels],
         "refunds": [refund_view(refund, language) for refund in mine.refunds],
     }
+
+
+class _Beside(msgspec.Struct, rename="camel"):
+    """What an `OrderDetail` has and an `OrderView` has not."""
+
+    address: msgspec.Raw
+    note: str
+    receive_by: datetime | None
+    parcels: msgspec.Raw
+    refunds: list[RefundView]
+
+
+def own(order: Own, language: str) -> bytes:
+    """An `OrderDetail` in JSON."""
+    refunds = [refund_view(refund, language) for refund in order.refunds]
+    beside = msgspec.json.encode(_Beside(order.address, order.note, order.receive_by, order.parcels, refunds))
+    return b"%b,%b" % (order.item[:-1], beside[1:])
 
 
 def for_staff(filed: Filed, now: datetime, language: str) -> AdminOrderView:

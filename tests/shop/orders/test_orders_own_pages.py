@@ -73,6 +73,39 @@ async def test_lists_and_orders_are_the_routes_own(shop: Shop, desk: Desk) -> No
     assert b"To be shipped" in english
 
 
+async def test_in_every_state_a_list_shows_an_order_as_its_page_does(shop: Shop, desk: Desk) -> None:
+    """The database writes both, and staff's page is written by other means: each says what the others say."""
+    (sku,) = await shop.stocked(50)
+    operator, buyer = await shop.operator(), desk.buyer
+    numbers = [await shop.paid_order(buyer, {sku: 1}) for _ in range(4)] + [
+        await buyer.order({sku: 1}) for _ in range(3)
+    ]
+    _, shipped, completed, refunded, _, cancelled, late = numbers
+    for no in (shipped, completed):
+        assert (await operator.post(f"/orders/{no}/ship", {"carrier": "SF", "trackingNo": "SF1234"})).is_success
+    assert (await buyer.post(f"/orders/{completed}/confirm")).is_success
+    line = (await buyer.get(f"/orders/{refunded}")).json()["lines"][0]
+    assert (await operator.refund(refunded, {line["id"]: 1})).status_code == 201
+    assert (await buyer.post(f"/orders/{cancelled}/cancel", {})).is_success
+    await shop.sql.execute("UPDATE orders SET pay_by = now() - interval '1 hour' WHERE no = $1", late)
+    for language in (b"zh-CN", b"en"):
+        said = (b"accept-language", language)
+        listed = json.loads(await desk.given("/api/v1/orders", "", said))["items"]
+        assert [order["no"] for order in listed] == numbers[::-1]
+        for order in listed:
+            own = json.loads(await desk.given(f"/api/v1/orders/{order['no']}", "", said))
+            headers = {**operator.headers, "accept-language": language.decode()}
+            staffs = (await shop.http.get(f"/admin/v1/orders/{order['no']}", headers=headers)).json()
+            for whole in (own, staffs):
+                seen = {name: whole[name] for name in order}
+                assert (seen.pop("payLeftMs") is None) is (order["payLeftMs"] is None), order
+                assert seen == {name: value for name, value in order.items() if name != "payLeftMs"}
+            assert {name: staffs[name] for name in own if name != "payLeftMs"} == {
+                name: value for name, value in own.items() if name != "payLeftMs"
+            }
+    assert (listed[0]["payLeftMs"], listed[0]["actions"]) == (0, ["cancel"])
+
+
 async def test_a_line_that_has_changed_is_shown_as_it_is(shop: Shop, desk: Desk) -> None:
     """Also in a list, which does not look at the lines of an order that is as it was placed."""
     (sku,) = await shop.stocked(50)
