@@ -96,8 +96,7 @@ class Pages:
         """Raises `InvalidInput` (400) for a cursor of another list."""
         as_of = self._as_of()
         reading = (as_of, self._lists.reading()[1])  # it may know no more than that
-        async with self._db.reading(as_of=as_of) as connection:
-            found = await listing.read(connection, wish)
+        found = await self._db.reading(lambda connection: listing.read(connection, wish), as_of=as_of)
         page = printed("listProducts", _ASK_AGAIN, found.page, places=found.skus, turn=self._flow.turn)
         page.by_price = wish.by_price
         page.fill(await self._levels.of(page.skus))

@@ -5,12 +5,12 @@ the asyncpg connection underneath before that would survive a rollback. And the 
 every client of the outside world, which refuses to speak while one is open (`assert_outside`).
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
@@ -26,6 +26,7 @@ from kit.bare import BarePool
 from kit.errors import Unavailable
 from kit.pooled import AT_START, pooled
 
+T = TypeVar("T")
 _open: ContextVar[bool] = ContextVar("transaction_open", default=False)
 
 _SERVER_SETTINGS = {
@@ -157,17 +158,19 @@ class Database:
             async with self._bare.take() as connection:
                 yield connection
 
-    def reading(self, *, as_of: float) -> AbstractAsyncContextManager[Any]:
-        """Like `bare`, for reads that need to know only what was committed before `as_of` (`time.monotonic`).
+    async def reading(self, work: Callable[[Any], Awaitable[T]], *, as_of: float) -> T:
+        """What `work` reads by a `bare` connection, where it needs to know only what was committed before `as_of`
+        (`time.monotonic`). It may be called twice.
 
-        Never for what the caller has just written, nor for what decides about money or stock. Here there is nothing
-        but the primary; see `kit.replica`.
+        Never for what the caller has just written, nor for what decides about money or stock. See `kit.replica`.
         """
-        return self.bare()
+        async with self.bare() as connection:
+            return await work(connection)
 
-    def looking(self, *, as_of: float) -> AbstractAsyncContextManager[AsyncSession]:
-        """Like `begin`, for the same reads."""
-        return self.begin()
+    async def looking(self, work: Callable[[AsyncSession], Awaitable[T]], *, as_of: float) -> T:
+        """The same by a session."""
+        async with self.begin() as session:
+            return await work(session)
 
     async def _begun(self) -> AsyncSession:
         """A session after its BEGIN. An OSError here is the database's; one in the caller's body is the caller's own.

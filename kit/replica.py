@@ -3,15 +3,16 @@
 Context: a standby replays what the primary has done a moment ago, or, when it lags, long ago, and does not say so.
 Decision: several times a second the primary is asked how far its log reaches; once the standby has replayed that far, it
 is proven to know everything that was committed before the question was sent. Who reads says as of when it must know.
-Consequence: a standby that lags or is away is not asked at all, and nobody waits for it. Alternative: the delay that
-`pg_stat_replication` reports, which is the primary's opinion of a moment nobody can name.
+Consequence: a standby that lags or is away is not asked at all; one that dies, or falls silent, while it is asked costs
+whoever asked half a second, and the primary answers. Alternative: the delay that `pg_stat_replication` reports, which is
+the primary's opinion of a moment nobody can name.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,8 +21,12 @@ from kit.database import Database, DatabaseUnavailable
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 _PROVE_EVERY_S: Final = 0.2
 _AGAIN_S: Final = 1.0
+_PATIENCE_S: Final = 0.5
+"""So long a read may take there, the wait for a connection included; what really takes longer has the primary's time."""
 _FORGIVE_S: Final = 2.0
 """A standby on which a read failed is left alone for so long."""
 _PRIMARY = "SELECT (pg_current_wal_lsn() - '0/0')::bigint"
@@ -44,17 +49,11 @@ class Replicated(Database):
             self._follower = asyncio.get_running_loop().create_task(self._follow())
         return self._proven_at >= as_of and time.monotonic() >= self._shunned_until
 
-    @asynccontextmanager
-    async def reading(self, *, as_of: float) -> AsyncIterator[Any]:
-        chosen: Database = self._standby if self.knows(as_of) else self
-        async with self._watched(chosen), chosen.bare() as connection:
-            yield connection
+    async def reading(self, work: Callable[[Any], Awaitable[T]], *, as_of: float) -> T:
+        return await self._asked(Database.reading, work, as_of)
 
-    @asynccontextmanager
-    async def looking(self, *, as_of: float) -> AsyncIterator[AsyncSession]:
-        chosen: Database = self._standby if self.knows(as_of) else self
-        async with self._watched(chosen), chosen.begin() as session:
-            yield session
+    async def looking(self, work: Callable[[AsyncSession], Awaitable[T]], *, as_of: float) -> T:
+        return await self._asked(Database.looking, work, as_of)
 
     async def close(self) -> None:
         if self._follower is not None:
@@ -64,15 +63,16 @@ class Replicated(Database):
         await self._standby.close()
         await super().close()
 
-    @asynccontextmanager
-    async def _watched(self, chosen: Database) -> AsyncIterator[None]:
-        """The one that failed pays for it; whoever asks again gets the primary."""
-        try:
-            yield
-        except DatabaseUnavailable:
-            if chosen is self._standby:
+    async def _asked(self, read: Callable[..., Awaitable[T]], work: Any, as_of: float) -> T:
+        """Of the standby, if it is proven; of the primary, if it is not or does not answer."""
+        if self.knows(as_of):
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    return await read(self._standby, work, as_of=as_of)
+            except (DatabaseUnavailable, TimeoutError) as error:
                 self._shunned_until = time.monotonic() + _FORGIVE_S
-            raise
+                log.info("the standby did not answer", error=type(error).__name__)
+        return await read(self, work, as_of=as_of)
 
     async def _follow(self) -> None:
         while True:

@@ -8,6 +8,7 @@ import msgspec
 from litestar import get
 from litestar.di import NamedDependency
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from kit.database import Database
 from kit.paging import Page, decode_cursor, page
@@ -55,9 +56,12 @@ async def list_payments(
         statement = statement.where(Payment.payable == payable)
     if cursor:
         statement = statement.where(Payment.id < decode_cursor(cursor, (int,))[0])
+
+    async def rows(session: AsyncSession) -> list[Payment]:
+        return list(await session.scalars(statement))
+
     # A report, not what somebody acts on at once: it may be a moment old, and come from a standby.
-    async with db.looking(as_of=time.monotonic() - _LATELY_S) as session:
-        found = page(list(await session.scalars(statement)), limit, lambda row: (row.id,))
+    found = page(await db.looking(rows, as_of=time.monotonic() - _LATELY_S), limit, lambda row: (row.id,))
     return Page([_payment(row) for row in found.items], found.next_cursor)
 
 

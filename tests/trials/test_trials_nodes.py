@@ -4,65 +4,19 @@ import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from battle import Battle
 from nodes import PgBouncer, missing
-from processes import fetch, name
-from till import Buyer, Operator, until
+from processes import fetch
+from shelf import LISTENERS, WITHIN_S, Shelf
+from till import until
 from trialing import Rounds
 from wired import shopping
 from world import World
 
 from dev.postgres import Cluster
 from shop import schema
-
-WITHIN_S = 1.0
-LISTENERS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'shop-news'"
-
-
-def _body(view: dict[str, Any], price_fen: int) -> dict[str, Any]:
-    """The product as it is, but for its price."""
-    kept = ("title", "categoryId", "subtitle", "images", "detailImages", "description", "tags", "priority", "version")
-    skus = [
-        {
-            "id": sku["id"],
-            "code": sku["code"],
-            "priceFen": price_fen,
-            "options": [{"specId": o["specId"], "valueId": o["valueId"]} for o in sku["options"]],
-            "weightG": sku["weightG"],
-            "enabled": sku["enabled"],
-        }
-        for sku in view["skus"]
-    ]
-    return {name: view[name] for name in kept} | {"specs": view["specs"], "skus": skus}
-
-
-class Shelf:
-    """One product, all its SKUs at one price, as staff change it through one door and a buyer sees it through the other."""
-
-    def __init__(self, battle: Battle) -> None:
-        self.operator: Operator = battle.operator()
-        self.buyer: Buyer = battle.buyer(name("prices"), 1)
-        for item in self.buyer.get("/api/v1/products", limit=20, inStock="true")["items"]:
-            for sku in self.buyer.get(f"/api/v1/products/{item['id']}")["skus"]:
-                if sku["stock"] >= 5:
-                    self.product_id, self.sku_id = item["id"], sku["id"]
-                    return
-        raise AssertionError("nothing in stock")
-
-    def price(self, fen: int) -> None:
-        path = f"/admin/v1/products/{self.product_id}"
-        view = self.operator.get(path)
-        answer = self.operator.until_answered("PUT", path, _body(view, fen))
-        assert answer.status_code == 200, answer.text
-
-    def seen(self) -> tuple[int, int]:
-        """In the list and on its page."""
-        listed = self.buyer.get("/api/v1/products", limit=20, inStock="true")["items"]
-        shown = next(item for item in listed if item["id"] == self.product_id)["priceFen"]
-        return shown, self.buyer.get(f"/api/v1/products/{self.product_id}")["skus"][0]["priceFen"]
 
 
 @pytest.mark.parametrize("deaf", [False, True], ids=["with news", "its news cut off"])

@@ -1,11 +1,10 @@
 """Tables are divided while the shop writes into them: no row lost, nobody refused, nobody held up for long.
 
-`PARTITION_ROWS=1000000` makes the tables as large as the page `docs/growing.md` tells of; `-s` shows the figures.
+`--all-trials` makes the tables as large as the page `docs/growing.md` tells of; `-s` shows the figures.
 """
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import time
@@ -17,54 +16,59 @@ import pytest
 from peer_wire import free_environment
 from processes import ROOT, broken, fetch
 from till import until
+from trialing import Rounds
 from world import World
 
 from dev.postgres import Cluster
 from shop import schema
 from shop.partitioning import TABLES
 
-ROWS = int(os.environ.get("PARTITION_ROWS", "50000"))
 ORDERS, SKUS, PROCESSES = 200, 200, 2
 STALL_S = 2.0
 """The shop's own lock_timeout: who waits longer is refused."""
 _LOAD = Path(__file__).with_name("partition_load.py")
-_SEED = f"""
+_SEED = """
     INSERT INTO category (level, name, position, hidden) VALUES (1, '茶', 0, false);
     INSERT INTO product (category_id, title, subtitle, images, detail_images, description, specs, tags, min_price_fen,
         max_price_fen, priority, sold_before, sold, status, version, search_vector, created_at, updated_at)
     VALUES (1, '龙井', '', '[]', '[]', '', '[]', '[]', 1, 1, 0, 0, 0, 'on_sale', 1, '', now(), now());
     INSERT INTO sku (product_id, position, code, options, price_fen, weight_g, enabled)
-    SELECT 1, g, g, '[]', 1, 1, true FROM generate_series(1, {SKUS}) g;
+    SELECT 1, g, g, '[]', 1, 1, true FROM generate_series(1, {skus}) g;
     INSERT INTO stock_move (sku_id, location_id, delta_available, delta_reserved, delta_sold, reason, ref, actor, at)
-    SELECT g % {SKUS} + 1, 1, 1, 0, 0, 'receive', '', 'test', now() FROM generate_series(1, {ROWS}) g;
+    SELECT g % {skus} + 1, 1, 1, 0, 0, 'receive', '', 'test', now() FROM generate_series(1, {rows}) g;
     INSERT INTO stock (sku_id, location_id, available, reserved, sold)
     SELECT sku_id, 1, count(*), 0, 0 FROM stock_move GROUP BY 1;
     INSERT INTO member (created_at) VALUES (now());
     INSERT INTO orders (no, member_id, channel, source, state, goods_fen, discount_fen, freight_fen, total_fen, trace,
         address, note, pay_by, close_at, created_at)
     SELECT 'D' || g, 1, 'mini_program', '{{}}', 'cancelled', 1, 0, 0, 1, '[]', '{{}}', '', now(), now(), now()
-    FROM generate_series(1, {ORDERS}) g;
+    FROM generate_series(1, {orders}) g;
     INSERT INTO order_line (order_id, sku_id, product_id, title, options, image, unit_fen, quantity, paid_fen)
-    SELECT g, 1, 1, '龙井', '[]', '', 1, 1, 1 FROM generate_series(1, {ORDERS}) g;
+    SELECT g, 1, 1, '龙井', '[]', '', 1, 1, 1 FROM generate_series(1, {orders}) g;
     INSERT INTO order_event (order_id, what, from_state, to_state, by, facts, at)
-    SELECT g % {ORDERS} + 1, 'remark', CASE WHEN g > {2 * ORDERS} THEN 'cancelled' WHEN g > {ORDERS} THEN 'unpaid' END,
-        CASE WHEN g > {ORDERS} THEN 'cancelled' ELSE 'unpaid' END, 'test', '{{}}', now()
-    FROM generate_series(1, {ROWS}) g;
+    SELECT g % {orders} + 1, 'remark', CASE WHEN g > 2 * {orders} THEN 'cancelled' WHEN g > {orders} THEN 'unpaid' END,
+        CASE WHEN g > {orders} THEN 'cancelled' ELSE 'unpaid' END, 'test', '{{}}', now()
+    FROM generate_series(1, {rows}) g;
     INSERT INTO audit_entry (at, actor, action, subject_kind, subject, facts)
-    SELECT now(), 'test', 'order.remark', 'order', 'D' || g % {ORDERS} + 1, '{{}}' FROM generate_series(1, {ROWS}) g;"""
+    SELECT now(), 'test', 'order.remark', 'order', 'D' || g % {orders} + 1, '{{}}' FROM generate_series(1, {rows}) g;"""
 
 
-@pytest.fixture(scope="module")
-def grown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A database with `ROWS` rows in each table, and with every safety on."""
+@pytest.fixture
+def rows(rounds: Rounds) -> int:
+    return rounds(50_000, 1_000_000)
+
+
+@pytest.fixture
+def grown(rows: int, tmp_path: Path) -> Iterator[Cluster]:
+    """A database with `rows` rows in each table, and with every safety on."""
 
     async def seed(url: str) -> None:
         connection = await asyncpg.connect(url)
-        await connection.execute(_SEED)
+        await connection.execute(_SEED.format(rows=rows, skus=SKUS, orders=ORDERS))
         await connection.execute("VACUUM ANALYZE")
         await connection.close()
 
-    with Cluster(tmp_path_factory.mktemp("grown") / "pg") as cluster:
+    with Cluster(tmp_path / "pg") as cluster:
         asyncio.run(schema.migrate(cluster.owner_url(), "shop_app"))
         asyncio.run(seed(cluster.owner_url()))
         yield cluster
@@ -112,13 +116,13 @@ def _divide(cluster: Cluster, world: World, folder: Path, table: str) -> tuple[f
 
 
 @pytest.mark.trial("R36")
-def test_tables_are_divided_under_load(grown: Cluster, wechat_world: World, tmp_path: Path) -> None:
+def test_tables_are_divided_under_load(grown: Cluster, rows: int, wechat_world: World, tmp_path: Path) -> None:
     url = grown.owner_url()
     counted = "SELECT " + ", ".join(f"(SELECT count(*) FROM {table})" for table in TABLES)
     assert broken(url) == {}
     load = Load(grown)
     try:
-        until("they write", lambda: fetch(url, counted)[0][0] > ROWS + 200)
+        until("they write", lambda: fetch(url, counted)[0][0] > rows + 200)
         quiet = time.time()
         time.sleep(2)
         divided = {table: _divide(grown, wechat_world, tmp_path, table) for table in TABLES}
@@ -134,7 +138,7 @@ def test_tables_are_divided_under_load(grown: Cluster, wechat_world: World, tmp_
     assert load.refused == {}
     done = len(load.spans)
     moves, events, entries = fetch(url, counted)[0]
-    assert (moves, events, entries) == (ROWS + 4 * done, ROWS + done, ROWS + done), "a row was lost, or came twice"
+    assert (moves, events, entries) == (rows + 4 * done, rows + done, rows + done), "a row was lost, or came twice"
     assert broken(url) == {}
     assert (
         fetch(url, "SELECT count(*) FROM pg_class WHERE relkind = 'p' AND relname = ANY($1)", list(TABLES))[0][0] == 3
