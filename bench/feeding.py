@@ -7,6 +7,19 @@ from urllib.parse import quote
 from bench.data import people, words
 from bench.stage import Stage
 
+_ASKED = """
+    DROP SCHEMA IF EXISTS bench CASCADE;
+    CREATE SCHEMA bench;
+    CREATE TABLE bench.asked (place bigint PRIMARY KEY, no text NOT NULL, member_id bigint NOT NULL);
+    GRANT USAGE ON SCHEMA bench TO shop_app;
+    GRANT SELECT ON bench.asked TO shop_app;
+"""
+_NEWEST = """
+    INSERT INTO bench.asked
+    SELECT row_number() OVER (ORDER BY m), o.no, m FROM generate_series(1, $1::bigint) AS m CROSS JOIN LATERAL (
+        SELECT no FROM orders WHERE member_id = m AND state = 'completed' ORDER BY id DESC LIMIT 1) o
+"""
+
 
 class Feed:
     """Files in `folder`, tab-separated, for one database."""
@@ -63,16 +76,16 @@ class Feed:
         return self.write("searches.tsv", [(f"/api/v1/products?q={quote(word)}",) for word in words.searched()])
 
     def orders(self, stage: Stage, database: str, signed_in: int) -> tuple[str, str]:
-        """Paths of members' order lists, and of their newest orders, each with its owner's token."""
+        """Paths of members' order lists, and of their newest orders, each with its owner's token.
+
+        The orders are in the table `bench.asked` too, numbered from 1, for the limit beside.
+        """
 
         async def newest(connection: Any) -> list[tuple[int, str]]:
-            rows = await connection.fetch(
-                """
-                SELECT m, o.no FROM generate_series(1, $1::bigint) AS m CROSS JOIN LATERAL (
-                    SELECT no FROM orders WHERE member_id = m AND state = 'completed' ORDER BY id DESC LIMIT 1) o
-                """,
-                signed_in,
-            )
+            await connection.execute(_ASKED)
+            await connection.execute(_NEWEST, signed_in)
+            await connection.execute("ANALYZE bench.asked")
+            rows = await connection.fetch("SELECT member_id, no FROM bench.asked ORDER BY place")
             return [(row[0], row[1]) for row in rows]
 
         found = stage.owner(database, newest)

@@ -68,10 +68,10 @@ class Ground:
             script, server, self.feed.folder, connections=connections, postmaster=self._postmaster, **variables
         )
 
-    def statements(self, script: str, *, clients: int = 8, each: int | None = None, first: int = 0) -> float:
+    def statements(self, script: str, *, clients: int = 8, each: int | None = None, **variables: int) -> float:
         """Transactions per second of a script of `bench/sql`, run by the application's role on the same data.
 
-        For the seconds of a run; or `each` transactions of every client, on rows numbered from `first` on.
+        For the seconds of a run; or `each` transactions of every client. `variables` are those of the script.
         """
         return generator.pgbench(
             script,
@@ -79,11 +79,8 @@ class Ground:
             amount=("-T", self.seconds) if each is None else ("-t", each),
             clients=clients,
             skus=self.size.skus,
-            members=self.size.members,
             signed_in=self.size.signed_in,
-            orders=self.size.orders,
-            first=first,
-            turn=0,
+            **variables,
         )
 
     @contextmanager

@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +52,7 @@ _LIMITS = {
 }
 WORKERS = len(os.sched_getaffinity(0))
 _START_S = 60.0
+_END_S = 30.0
 _CALM = 4
 """Looks at an idle database, one after the other, until it counts as quiet."""
 
@@ -179,6 +181,19 @@ class Stage:
             check=False,
         )
 
+    @contextmanager
+    def work(self, database: str) -> Iterator[None]:
+        """`python -m shop work` on a database, meanwhile. Raises Trouble when it has ended by itself."""
+        argv = [sys.executable, "-m", "shop", "work"]
+        environment = self.environment(database, ports.any_free())
+        process = processes.start(argv, self.folder / f"work-{database}.log", environment)
+        try:
+            yield
+            if process.poll() is not None:
+                raise Trouble(f"The worker has ended; see {self.folder / f'work-{database}.log'}.")
+        finally:
+            _end(process)
+
     def serve(self, database: str) -> "Server":
         """`python -m shop serve` on a database, with one worker per core. Raises Trouble."""
         port = ports.any_free()
@@ -223,12 +238,17 @@ class Server:
 
     def stop(self) -> None:
         """Return when it is gone."""
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        _end(self._process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, and see to it."""
+    process.terminate()
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 async def _on(url: str, work: Callable[[Any], Awaitable[T]]) -> T:

@@ -56,6 +56,17 @@ _DELIVERY = """
     SELECT k, 1, $3, 0, 0, 'initial', '', 'bench', now() - interval '730 days'
     FROM generate_series($1::bigint, $2::bigint) AS k ORDER BY k
 """
+_PRICES_AGAIN = (
+    """
+    UPDATE sku s SET price_fen = PRICE FROM generate_series($1::bigint, $2::bigint) AS k
+    WHERE s.id = k AND s.price_fen <> PRICE
+    """.replace("PRICE", PRICE_SQL),
+    """
+    UPDATE product p SET min_price_fen = x.low, max_price_fen = x.high
+    FROM (SELECT product_id, min(price_fen) AS low, max(price_fen) AS high FROM sku WHERE id BETWEEN $1 AND $2 GROUP BY 1) x
+    WHERE p.id = x.product_id AND (p.min_price_fen, p.max_price_fen) <> (x.low, x.high)
+    """,
+)
 
 
 async def categories(connection: Any) -> None:
@@ -91,6 +102,13 @@ async def products(connection: Any, first: int, last: int) -> None:
     await connection.execute(_DELIVERY, *skus, PIECES)
     await follow(connection, "product")
     await follow(connection, "sku")
+
+
+async def price_again(connection: Any, first: int, last: int) -> None:
+    """Give SKUs `first` … `last`, all of their products, the prices that they had at first."""
+    async with connection.transaction():
+        for statement in _PRICES_AGAIN:
+            await connection.execute(statement, first, last)
 
 
 async def follow(connection: Any, table: str) -> None:

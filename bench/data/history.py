@@ -41,8 +41,8 @@ async def past(
         done()
 
 
-async def awaiting(connection: Any, orders: int, size: Size, mchid: str) -> list[tuple[str, int]]:
-    """Place `orders` with an open payment each; returns (out_trade_no, fen) of them."""
+async def awaiting(connection: Any, orders: int, size: Size, mchid: str) -> list[tuple[str, int, str]]:
+    """Place `orders` with an open payment each; returns (out_trade_no, fen, openid of the payer) of them."""
     before = int(await connection.fetchval("SELECT coalesce(max(id), 0) FROM orders"))
     await _prepare(connection)
     for first in range(before + 1, before + orders + 1, BATCH):
@@ -50,11 +50,11 @@ async def awaiting(connection: Any, orders: int, size: Size, mchid: str) -> list
         await _write(connection, "awaiting", (first, last), (before, orders), size, mchid)
     await follow(connection, "orders")
     rows = await connection.fetch(
-        "SELECT p.out_trade_no, p.amount_fen FROM orders o JOIN payment p ON p.payable = o.no AND p.state = 'open'"
+        "SELECT p.out_trade_no, p.amount_fen, p.openid FROM orders o JOIN payment p ON p.payable = o.no AND p.state = 'open'"
         " WHERE o.id > $1",
         before,
     )
-    return [(row[0], row[1]) for row in rows]
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 async def cancel_unpaid(connection: Any) -> None:

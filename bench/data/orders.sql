@@ -42,10 +42,11 @@ ANALYZE batch_line;
 -- With the lines as they are shown, which the shop writes with the order.
 CREATE TEMP TABLE batch_sum ON COMMIT DROP AS
 SELECT l.order_id,
-    json_agg(json_build_object('id', l.id::text, 'skuId', k.id::text, 'productId', p.id::text, 'title', p.title,
-        'options', jsonb_path_query_array(k.options, '$[*].name'), 'image', coalesce(k.image, p.images ->> 0, ''),
-        'priceFen', k.price_fen, 'quantity', l.quantity, 'paidFen', k.price_fen * l.quantity, 'refundedQuantity', 0,
-        'refundedFen', 0) ORDER BY l.id)::text AS shown_lines,
+    '[' || string_agg((SELECT row_to_json(x)::text FROM (
+        SELECT l.id::text, k.id::text AS "skuId", p.id::text AS "productId", p.title,
+            jsonb_path_query_array(k.options, '$[*].name') AS options, coalesce(k.image, p.images ->> 0, '') AS image,
+            k.price_fen AS "priceFen", l.quantity, k.price_fen * l.quantity AS "paidFen", 0 AS "refundedQuantity",
+            0 AS "refundedFen") x), ',' ORDER BY l.id) || ']' AS shown_lines,
     sum(k.price_fen * l.quantity)::bigint AS fen, sum(k.weight_g * l.quantity)::bigint AS weight_g,
     jsonb_agg(jsonb_build_object('step', 'goods', 'skuId', l.sku_id::text, 'unitFen', k.price_fen,
         'quantity', l.quantity) ORDER BY l.n) AS steps
@@ -110,6 +111,10 @@ SELECT 'received:' || pg_temp.number('P', b.at, b.id), 'wechat', 'sales', s.fen,
 FROM batch b JOIN batch_sum s ON s.order_id = b.id WHERE b.paid_at IS NOT NULL ORDER BY b.id;
 INSERT INTO parcel (order_id, carrier, tracking_no, shipped_by, shipped_at)
 SELECT id, 'SF', 'SF' || lpad(id::text, 13, '0'), 'staff:1', shipped_at FROM batch WHERE shipped_at IS NOT NULL ORDER BY id;
+-- Their days were matched with WeChat's bills: the simulated one, which a worker would ask, knows none of them.
+INSERT INTO bill_day (day, state, figures, matched_at)
+SELECT (now() AT TIME ZONE 'Asia/Shanghai')::date - n, 'agreed', '{}', now() FROM generate_series(-1, 30) AS n
+ON CONFLICT DO NOTHING;
 -- What is kept for a while only: notices for ninety days, keys for three.
 INSERT INTO notice (id, event_type, original_type, body, received_at, retry_at, handled_at, outcome, attempts)
 SELECT md5('notice' || id), 'TRANSACTION.SUCCESS', 'transaction', convert_to(repeat(md5(no), 28), 'UTF8'),

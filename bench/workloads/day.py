@@ -1,4 +1,4 @@
-"""W9: a mixed day, with payments opened at the simulated WeChat; and W11's memory, which needs such a day."""
+"""W9: a mixed day, with payments opened at the simulated WeChat and a worker beside; and W11's memory, which needs such a day."""
 
 import sys
 from collections.abc import Iterator
@@ -12,15 +12,18 @@ from bench.generator import Run
 from bench.ground import Ground
 from bench.measuring import Row, by_turns
 from bench.stage import Server
-from bench.workloads import notices
+from bench.workloads import notices, office
 from dev import ports
 
 CONNECTIONS = 64
 _P99_MS = 50.0
+_COUNTED = ("placed", "prepays", "notified", "shipped", "restocked", "repriced")
 _FIRST_NOTICES = 2_000
 _WARM_S = 2
 _NOTICES_SHARE = 0.04
 """Of all requests one in thirty is a notice; a few more than that are made."""
+_PARCELS_TO_NOTICES = 0.3
+"""Of all requests one in a hundred and forty hands a parcel over."""
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Day:
         merchant = self.ground.stage.merchant
         self.ground.clear()
         notices.write(self.ground, wanted, merchant)
+        office.write(self.ground, int(wanted * _PARCELS_TO_NOTICES))
         self.ground.stage.checkpoint()
         variables: Any = {"BENCH_STAFF": people.token("staff"), "BENCH_KEY_ID": merchant.key_id}
         if rate is not None:
@@ -62,7 +66,9 @@ def begun(ground: Ground) -> Iterator[Day]:
     try:
         stage.merchant = keys.of_sandbox(folder)
         _feed(ground)
-        yield Day(ground, wechat)
+        with stage.work(ground.database):
+            yield Day(ground, wechat)
+        office.restore(ground)
     finally:
         ground.close()
         stage.merchant = before
@@ -84,7 +90,7 @@ def mixed(ground: Ground) -> list[Row]:
         # By turns, as everywhere: half of what this machine could do a moment ago.
         by_turns([(row, full), (half, lambda: day.run(seconds=ground.seconds, rate=day.rate / 2))], None, ground.runs)
     for one in (row, half):
-        one.facts |= {name: one.runs[-1].more[name] for name in ("placed", "prepays", "notified")}
+        one.facts |= {name: one.runs[-1].more[name] for name in _COUNTED}
     half.passed = half.passed is not False and half.median("p99_ms") <= _P99_MS
     return [row, half]
 

@@ -8,7 +8,8 @@ from bench.measuring import Row
 from bench.workloads import day
 
 _START_S = 1.5
-_REST_MIB = 150.0
+_WEIGHT_MIB = 150.0
+"""Of a worker, at rest and at the end of the day."""
 _GROWTH = 0.05
 _STARTS = 3
 _REST_S = 2.0
@@ -20,11 +21,11 @@ _SEGMENT_S = 120
 def start(ground: Ground) -> list[Row]:
     """The time from exec to the first answer of a real route; memory of a worker at rest, and its growth in a day."""
     began = Row(key="W11/start", what="serve to its first answer", target=f"≤ {_START_S} s")
-    rest = Row(key="W11/rest", what="worker's memory at rest", target=f"≤ {_REST_MIB:.0f} MiB")
+    rest = Row(key="W11/rest", what="worker's memory at rest", target=f"≤ {_WEIGHT_MIB:.0f} MiB")
     grown = Row(
         key="W11/growth",
         what=f"worker's growth in {ground.soak_minutes:g} min of W9",
-        target=f"≤ {_GROWTH * 100:.0f} %",
+        target=f"≤ {_GROWTH * 100:.0f} %, ≤ {_WEIGHT_MIB:.0f} MiB",
     )
     starts = []
     for _ in range(_STARTS):
@@ -36,7 +37,7 @@ def start(ground: Ground) -> list[Row]:
     time.sleep(_REST_S)
     at_rest = ground.worker_mib()
     rest.facts["MiB of each worker"] = [round(one, 1) for one in at_rest]
-    rest.passed = max(at_rest) <= _REST_MIB
+    rest.passed = max(at_rest) <= _WEIGHT_MIB
     _soak(ground, grown)
     return [began, rest, grown]
 
@@ -61,7 +62,8 @@ def _soak(ground: Ground, row: Row) -> None:
         end = _by_worker(ground)
     growth = max(end[pid] / warm[pid] - 1 for pid in warm if pid in end)
     row.facts |= {"MiB when warm": [round(mib, 1) for mib in warm.values()], "growth": f"{growth:+.1%}"}
-    row.passed = growth <= _GROWTH and warm.keys() == end.keys() and not row.errors
+    light = max(end.values()) <= _WEIGHT_MIB
+    row.passed = growth <= _GROWTH and light and warm.keys() == end.keys() and not row.errors
 
 
 def _members_orders(ground: Ground) -> str:

@@ -56,7 +56,7 @@ def _settle(ground: Ground, count: int) -> float:
 
     first = ground.stage.owner(ground.database, prepare)
     ground.stage.checkpoint()
-    return ground.statements("settle.sql", each=each, clients=_CLIENTS, first=first)
+    return ground.statements("settle.sql", each=each, clients=_CLIENTS, first=first, turn=0)
 
 
 def notify(ground: Ground, count: int, connections: int = CONNECTIONS) -> Run:
@@ -74,10 +74,10 @@ def write(ground: Ground, count: int, merchant: Merchant) -> None:
     found = ground.stage.owner(
         ground.database, lambda connection: history.awaiting(connection, count, ground.size, merchant.mchid)
     )
-    ground.feed.write("notices.tsv", [_letter(merchant, no, fen) for no, fen in found])
+    ground.feed.write("notices.tsv", [_letter(merchant, *one) for one in found])
 
 
-def _letter(merchant: Merchant, out_trade_no: str, fen: int) -> tuple[str, str, str, str]:
+def _letter(merchant: Merchant, out_trade_no: str, fen: int, openid: str) -> tuple[str, str, str, str]:
     """Timestamp, nonce, signature and body of a notice."""
     at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
     trade = {
@@ -87,7 +87,11 @@ def _letter(merchant: Merchant, out_trade_no: str, fen: int) -> tuple[str, str, 
         "transaction_id": f"42000099{secrets.randbelow(10**20):020d}",
         "trade_type": "JSAPI",
         "trade_state": "SUCCESS",
+        "trade_state_desc": "支付成功",
+        "bank_type": "OTHERS",
+        "attach": "",
         "success_time": at,
+        "payer": {"openid": openid},
         "amount": {"total": fen, "payer_total": fen, "currency": "CNY", "payer_currency": "CNY"},
     }
     nonce = secrets.token_hex(6)

@@ -57,6 +57,7 @@ def placing(ground: Ground, connections: int, seconds: float | None = None) -> R
 def look(ground: Ground) -> list[Row]:
     """W6: a member's order list of up to 20 with lines; the newest order of a member with all that belongs to it."""
     paths = ground.feed.orders(ground.stage, ground.database, ground.size.signed_in)
+    asked = len(ground.feed.read(paths[1]))
     rows = []
     for kind, what, listed in zip(("list", "detail"), ("order list of a member", "order detail"), paths, strict=True):
         row = Row(
@@ -67,13 +68,15 @@ def look(ground: Ground) -> list[Row]:
             wanted=0.5,
         )
         looking(ground, listed, seconds=1)
-        ground.statements(f"order-{kind}.sql", each=_WARM)
+        ground.statements(f"order-{kind}.sql", each=_WARM, asked=asked)
         by_turns(
             [(row, lambda listed=listed: looking(ground, listed))],  # type: ignore[misc]
-            lambda kind=kind: ground.statements(f"order-{kind}.sql"),  # type: ignore[misc]
+            lambda kind=kind: ground.statements(f"order-{kind}.sql", asked=asked),  # type: ignore[misc]
             ground.runs,
         )
         rows.append(row)
+    for statement in ("columns", "joined"):  # what the same orders cost that are read otherwise
+        rows[0].facts[f"pgbench, {statement}"] = round(ground.statements(f"order-list-{statement}.sql"))
     return rows
 
 

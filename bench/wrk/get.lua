@@ -1,10 +1,12 @@
 -- Paths of BENCH_PATHS (lines: a path, and a tab and a token where one is needed), each thread in its own order: all alike
 -- in turn, or with BENCH_SKEW as buyers ask, the n-th most popular one n times less often than the first (Zipf's law).
+-- With BENCH_NEW each with a highest price of its own, above all prices, so that nobody remembers it.
 local feed = dofile(os.getenv("BENCH_WRK") .. "/feed.lua")
 
 function setup(thread) feed.setup(thread) end
 
 local requests, at = {}, 0
+local skewed, new = os.getenv("BENCH_SKEW") == "1", os.getenv("BENCH_NEW") == "1"
 
 function init(args)
     local mine = feed.share(feed.rows(os.getenv("BENCH_PATHS")), number, count)
@@ -13,14 +15,15 @@ function init(args)
         local j = math.random(i)
         mine[i], mine[j] = mine[j], mine[i]
     end
-    for i, row in ipairs(mine) do requests[i] = feed.get(row[1], row[2]) end
+    if new then math.randomseed(os.time() * 2 + number) end
+    for i, row in ipairs(mine) do requests[i] = new and row[1] or feed.get(row[1], row[2]) end
 end
 
-local skewed = os.getenv("BENCH_SKEW") == "1"
 
 function request()
     local many = #requests
     at = skewed and math.floor(many ^ math.random()) or at % many + 1
+    if new then return feed.get(requests[at] .. "&maxPriceFen=" .. math.random(100000000, 999999999)) end
     return requests[at]
 end
 
