@@ -129,7 +129,7 @@ class Staff:
 def test_while_the_standby_lags_and_when_it_dies_nothing_old_is_shown(
     battle: Following, rounds: Rounds, chance: random.Random
 ) -> None:
-    times = rounds(4, 60)
+    times = rounds(3, 60)
     with shopping(battle, CUSTOMERS) as customers:
         staff = Staff(battle, customers, chance)
         members = Members(battle, staff.shelf, staff.prices, MEMBERS, customers.answered)

@@ -57,6 +57,7 @@ def test_who_was_the_primary_never_leads_again_while_the_other_is_silent(two: Pa
     two.verdict(two.b, writer)
 
 
+@pytest.mark.long
 def test_both_start_again_as_they_were(two: Pair) -> None:
     """As after a power cut of the house: who led goes on when the other answers as its standby, and not before."""
     with Writer(two) as writer:
@@ -72,6 +73,7 @@ def test_both_start_again_as_they_were(two: Pair) -> None:
     two.verdict(two.a, writer)
 
 
+@pytest.mark.long
 def test_without_its_standby_nothing_is_answered_until_a_person_says_so(two: Pair) -> None:
     """Nor is a standby whose disk was lost anything but a new copy."""
     with Writer(two) as writer:
@@ -106,6 +108,7 @@ def test_what_was_rewound_half_never_leads_and_is_copied_anew(two: Pair) -> None
     assert not (two.a.home / "data.rewinding").exists()
 
 
+@pytest.mark.long
 def test_who_hung_while_the_other_was_told_to_lead_steps_down(two: Pair) -> None:
     """As a machine whose cable was cut for a while. Until it has seen the other one, it answers nothing that is lost."""
     with Writer(two) as writer:
