@@ -33,6 +33,9 @@ _DETAILS_BYTES: Final = 24 * 1024 * 1024
 _LISTS_BYTES: Final = 8 * 1024 * 1024
 """Apart, so that made-up searches push no product out."""
 _PRODUCT: Final = "getProduct"
+_BURST_S: Final = 0.1
+_MOST_IN_A_BURST: Final = 20
+"""So many changed products are looked for in all lists, which takes a millisecond each; then all lists are forgotten."""
 _LONGEST_KEY: Final = 512
 """What is asked in more words is remembered by nobody: words are not weighed, and anybody may make them up."""
 # Asked again each time, and answered 304 while nothing changed: stock and prices are never stale.
@@ -49,6 +52,7 @@ class Pages:
         self._levels = Levels(db)
         self._flow = Flow(db)
         self._changed_at = float("-inf")
+        self._burst_at, self._burst = float("-inf"), 0
         self._detail_path = f"{under}/products/".encode()
         self._detail_key = re.compile(self._detail_path + rb"([1-9][0-9]{0,15})\?")
         self.finds: dict[str, Find] = {f"{under}/products": self.find, f"{under}/categories": self.find}
@@ -151,9 +155,15 @@ class Pages:
             self._lists.forget_all()
             self._details.forget_all()
             return
+        self._details.forget(self._key(int(product_id)))
+        if self._changed_at - self._burst_at > _BURST_S:
+            self._burst_at, self._burst = self._changed_at, 0
+        self._burst += 1
+        if self._burst > _MOST_IN_A_BURST:
+            self._lists.forget_all()
+            return
         shown = b'{"id":"%d",' % int(product_id)  # quotes in a title are written otherwise: nothing else looks like it
         self._lists.forget_where(lambda page: page.by_price or shown in page.body)
-        self._details.forget(self._key(int(product_id)))
 
     def _lists_changed(self, _id: str | None) -> None:
         """Which products are in a list, or in which order, is another: so it may be in any."""

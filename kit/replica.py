@@ -26,6 +26,7 @@ T = TypeVar("T")
 _PROVE_EVERY_S: Final = 0.2
 _AGAIN_S: Final = 1.0
 _PATIENCE_S: Final = 0.5
+_PATIENCE_FOR_REPORTS_S: Final = 1.5
 """So long a read may take there, the wait for a connection included; what really takes longer has the primary's time."""
 _FORGIVE_S: Final = 2.0
 """A standby on which a read failed is left alone for so long."""
@@ -50,10 +51,10 @@ class Replicated(Database):
         return self._proven_at >= as_of and time.monotonic() >= self._shunned_until
 
     async def reading(self, work: Callable[[Any], Awaitable[T]], *, as_of: float) -> T:
-        return await self._asked(Database.reading, work, as_of)
+        return await self._asked(Database.reading, work, as_of, _PATIENCE_S)
 
     async def looking(self, work: Callable[[AsyncSession], Awaitable[T]], *, as_of: float) -> T:
-        return await self._asked(Database.looking, work, as_of)
+        return await self._asked(Database.looking, work, as_of, _PATIENCE_FOR_REPORTS_S)
 
     async def close(self) -> None:
         if self._follower is not None:
@@ -63,11 +64,11 @@ class Replicated(Database):
         await self._standby.close()
         await super().close()
 
-    async def _asked(self, read: Callable[..., Awaitable[T]], work: Any, as_of: float) -> T:
+    async def _asked(self, read: Callable[..., Awaitable[T]], work: Any, as_of: float, patience_s: float) -> T:
         """Of the standby, if it is proven; of the primary, if it is not or does not answer."""
         if self.knows(as_of):
             try:
-                async with asyncio.timeout(_PATIENCE_S):
+                async with asyncio.timeout(patience_s):
                     return await read(self._standby, work, as_of=as_of)
             except (DatabaseUnavailable, TimeoutError) as error:
                 self._shunned_until = time.monotonic() + _FORGIVE_S

@@ -20,6 +20,13 @@ _LAST_S = 1.0
 """Every unit sold, and all others told (at the 99th percentile), within so many seconds."""
 _PACE = 0.5
 _OTHERS: Any = {"BENCH_MEMBERS": "others.tsv", "BENCH_SKUS": "other-skus.tsv"}
+_OTHERS_MEANWHILE = """
+    WITH sale AS (
+        SELECT o.created_at AS first FROM order_line l JOIN orders o ON o.id = l.order_id
+        WHERE l.sku_id = $1 AND o.state = 'unpaid' ORDER BY o.created_at LIMIT 1)
+    SELECT count(*) FROM sale JOIN orders o ON o.created_at BETWEEN first AND first + $2::float8 * interval '1 second'
+    WHERE o.state = 'unpaid' AND NOT EXISTS (SELECT FROM order_line l WHERE l.order_id = o.id AND l.sku_id = $1)
+"""
 
 
 def sale(ground: Ground) -> list[Row]:
@@ -65,8 +72,18 @@ def _with_others(ground: Ground, sku: int, fen: int, row: Row) -> None:
     flash = ground.once("flash.lua", connections=CONNECTIONS, BENCH_SKU=str(sku), BENCH_FEN=str(fen))
     beside.send_signal(signal.SIGINT)  # it tells what it has counted so far
     during = generator.read(generator.result(beside.communicate()[0]))
-    row.runs.append(during)
+    took_s = flash.more["took_us"] / 1e6
+    row.runs.append(replace(during, rate=_meanwhile(ground, sku, took_s) / took_s))
     _check(ground, sku, flash, row)
+
+
+def _meanwhile(ground: Ground, sku: int, took_s: float) -> int:
+    """Orders of others from the sale's first one on, for as long as it took: not those before and after, at full pace."""
+
+    async def count(connection: Any) -> int:
+        return int(await connection.fetchval(_OTHERS_MEANWHILE, sku, took_s))
+
+    return ground.stage.owner(ground.database, count)
 
 
 def _check(ground: Ground, sku: int, run: Run, row: Row) -> None:

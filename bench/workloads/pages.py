@@ -53,12 +53,12 @@ def _against_bare(ground: Ground, row: Row, paths: str, skew: str = "", new: str
 def searches(ground: Ground) -> list[Row]:
     """W3: two-character Chinese and English words, each found in a few to a few hundred titles; then searches that no
     process has in its memory."""
-    rows = []
-    for key, what, new in (("W3", "search, 16 connections", ""), ("W3/new", "the same, that nobody remembers", "1")):
-        row = Row(key=key, what=what, target=f"p99 ≤ {SEARCH_P99_MS:.0f} ms")
-        asked: Any = {"connections": SEARCH_CONNECTIONS, "BENCH_PATHS": ground.feed.searches(), "BENCH_NEW": new}
+    wanted = f"p99 ≤ {SEARCH_P99_MS:.0f} ms"
+    row = Row(key="W3", what="search, 16 connections", target=wanted)
+    new = Row(key="W3/new", what="the same, that nobody remembers", target="report")
+    for one, unknown in ((row, ""), (new, "1")):
+        asked: Any = {"connections": SEARCH_CONNECTIONS, "BENCH_PATHS": ground.feed.searches(), "BENCH_NEW": unknown}
         ground.load("get.lua", seconds=1, **asked)
-        by_turns([(row, lambda asked=asked: ground.load("get.lua", **asked))], None, ground.runs)  # type: ignore[misc]
-        row.passed = row.passed is not False and row.median("p99_ms") <= SEARCH_P99_MS
-        rows.append(row)
-    return rows
+        by_turns([(one, lambda asked=asked: ground.load("get.lua", **asked))], None, ground.runs)  # type: ignore[misc]
+    row.passed = row.passed is not False and row.median("p99_ms") <= SEARCH_P99_MS
+    return [row, new]

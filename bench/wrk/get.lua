@@ -1,6 +1,6 @@
 -- Paths of BENCH_PATHS (lines: a path, and a tab and a token where one is needed), each thread in its own order: all alike
 -- in turn, or with BENCH_SKEW as buyers ask, the n-th most popular one n times less often than the first (Zipf's law).
--- With BENCH_NEW each with a highest price of its own, above all prices, so that nobody remembers it.
+-- With BENCH_NEW each is written as it never was before, by blanks where words may stand, so that nobody remembers it.
 local feed = dofile(os.getenv("BENCH_WRK") .. "/feed.lua")
 
 function setup(thread) feed.setup(thread) end
@@ -20,11 +20,16 @@ function init(args)
 end
 
 
+local function blanked(path)
+    local blanks = {}
+    for i = 1, 40 do blanks[i] = math.random(2) == 1 and "+" or "%20" end
+    return path .. (path:find("q=", 1, true) and "" or "&q=") .. table.concat(blanks)
+end
+
 function request()
     local many = #requests
     at = skewed and math.floor(many ^ math.random()) or at % many + 1
-    if new then return feed.get(requests[at] .. "&maxPriceFen=" .. math.random(100000000, 999999999)) end
-    return requests[at]
+    return new and feed.get(blanked(requests[at])) or requests[at]
 end
 
 function done(summary, latency) feed.done(summary, latency) end

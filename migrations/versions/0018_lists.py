@@ -29,10 +29,10 @@ _TOLD = (
 
 
 def upgrade() -> None:
-    for trigger in _TOLD:
-        op.execute(trigger)
     for way in _WAYS:
         _index("category_id", *way)
+    for trigger in _TOLD:  # last: what commits by itself, as an index does, may have to be tried again
+        op.execute(trigger)
 
 
 def _index(*columns: str) -> None:

@@ -71,12 +71,8 @@ class Refund(msgspec.Struct):
 class Own(msgspec.Struct):
     """One order for its buyer."""
 
-    item: bytes
-    """An `OrderView` in JSON; the other JSON is that of an `OrderDetail`'s fields."""
-    address: msgspec.Raw
-    note: str
-    receive_by: datetime | None
-    parcels: msgspec.Raw
+    shown: bytes
+    """JSON of an `OrderDetail` without its refunds and its end."""
     refunds: list[Refund]
 
 
@@ -132,8 +128,9 @@ _LINES: Final = f"coalesce(o.shown_lines, {LINES_AS_THEY_ARE})"
 LEFT_MS: Final = f"""CASE WHEN x.state IN ({", ".join(f"'{state}'" for state in AWAITING)})
     THEN greatest(floor(extract(epoch FROM x.pay_by - :now) * 1000)::bigint, 0) END AS left_ms"""
 """Of the order `x`, for `ITEM`."""
-ITEM: Final = f"""concat('{{', {standing.SAID}, ',"payLeftMs":', coalesce(o.left_ms::text, 'null'),
-    {_PLAIN.format(times=f"concat({_SHOWN})")}, ',"lines":', {_LINES}, '}}')"""
+_INSIDE: Final = f"""'{{', {standing.SAID}, ',"payLeftMs":', coalesce(o.left_ms::text, 'null'),
+    {_PLAIN.format(times=f"concat({_SHOWN})")}, ',"lines":', {_LINES}"""
+ITEM: Final = f"concat({_INSIDE}, '}}')"
 """JSON of an `OrderView`, of the order `o` with `LEFT_MS` and with `english`: how its reader reads."""
 _REFUNDS: Final = f"""(SELECT json_agg(r ORDER BY r.id)::text FROM (
         SELECT id, {", ".join(Refund.__struct_fields__)} FROM refund WHERE payable = o.no) r)"""  # noqa: S608
@@ -172,11 +169,12 @@ _PAGES = Statement(
 )
 _ONES = Statement(
     f"""
-    SELECT w.place, textsend({ITEM}), (o.address || '{{"id": null}}')::text, o.note, o.receive_by,
-        CASE WHEN o.shipped_at IS NOT NULL THEN (SELECT json_agg(x)::text FROM (
-            SELECT p.carrier, p.tracking_no AS "trackingNo",
-                {_PLAIN.format(times=_TIME.format(column="p.shipped_at"))} AS "shippedAt"
-            FROM parcel p WHERE p.order_id = o.id ORDER BY p.id) x) END,
+    SELECT w.place, textsend(concat({_INSIDE}, ',"address":', o.address || '{{"id": null}}', ',"note":', to_json(o.note),
+            ',"receiveBy":', coalesce('"' || {_PLAIN.format(times=_TIME.format(column="o.receive_by"))} || '"', 'null'),
+            ',"parcels":', CASE WHEN o.shipped_at IS NULL THEN '[]' ELSE coalesce((SELECT json_agg(x)::text FROM (
+                SELECT p.carrier, p.tracking_no AS "trackingNo",
+                    {_PLAIN.format(times=_TIME.format(column="p.shipped_at"))} AS "shippedAt"
+                FROM parcel p WHERE p.order_id = o.id ORDER BY p.id) x), '[]') END)),
         {_REFUNDS}
     FROM unnest(:members, :nos, :english) WITH ORDINALITY AS w (member, no, english, place)
     CROSS JOIN LATERAL (
@@ -247,20 +245,9 @@ class MyOrders:
                 english=[language == "en" for _, _, language in keys],
                 now=self._clock.now(),
             )
-        return {keys[place - 1]: _own(*columns) for place, *columns in rows}
-
-
-def _own(
-    item: bytes, address: str, note: str, receive_by: datetime | None, parcels: str | None, refunds: str | None
-) -> Own:
-    return Own(
-        item,
-        msgspec.Raw(address.encode()),
-        note,
-        receive_by,
-        msgspec.Raw((parcels or "[]").encode()),
-        _refunds.decode(refunds) if refunds else [],
-    )
+        return {
+            keys[place - 1]: Own(shown, _refunds.decode(refunds) if refunds else []) for place, shown, refunds in rows
+        }
 
 
 def fields(row: Any) -> tuple[dict[str, Any], Sequence[Any]]:

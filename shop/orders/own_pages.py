@@ -40,7 +40,6 @@ class OwnPages:
         self._orders = MyOrders(db, clock)
         self._sessions = sessions
         self._limiter = limiter
-        self._clock = clock
 
     @property
     def finds(self) -> Mapping[str, Find]:
@@ -73,10 +72,10 @@ class OwnPages:
         return Answer(scope["operation"], body)
 
 
-Listed = tuple[Tab | None, str | None, int]
+_ListAsked = tuple[Tab | None, str | None, int]
 
 
-def _asked(scope: Asked) -> str | Listed | None:
+def _asked(scope: Asked) -> str | _ListAsked | None:
     """The number of an order, or which list; `None`: something else."""
     path: str = scope["path"]
     if path == PATH:
@@ -88,7 +87,7 @@ def _asked(scope: Asked) -> str | Listed | None:
     return no
 
 
-def _list_asked(query: bytes) -> Listed | None:
+def _list_asked(query: bytes) -> _ListAsked | None:
     if not query:
         return None, None, LIMIT
     pairs: Sequence[tuple[str, str]] = parse_qsl(query.decode("latin-1"), keep_blank_values=True)

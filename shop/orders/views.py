@@ -136,21 +136,10 @@ def _detail(mine: Mine, now: datetime, language: str) -> dict[str, Any]:
     }
 
 
-class _Beside(msgspec.Struct, rename="camel"):
-    """What an `OrderDetail` has and an `OrderView` has not."""
-
-    address: msgspec.Raw
-    note: str
-    receive_by: datetime | None
-    parcels: msgspec.Raw
-    refunds: list[RefundView]
-
-
 def own(order: Own, language: str) -> bytes:
     """An `OrderDetail` in JSON."""
-    refunds = [refund_view(refund, language) for refund in order.refunds]
-    beside = msgspec.json.encode(_Beside(order.address, order.note, order.receive_by, order.parcels, refunds))
-    return b"%b,%b" % (order.item[:-1], beside[1:])
+    refunds = msgspec.json.encode([refund_view(refund, language) for refund in order.refunds])
+    return b'%b,"refunds":%b}' % (order.shown, refunds)
 
 
 def for_staff(filed: Filed, now: datetime, language: str) -> AdminOrderView:
