@@ -25,21 +25,21 @@ SELECT w.place, textsend(concat('{', CASE WHEN o.english THEN CASE o.state
         , ',"freightFen":', o.freight_fen
         , ',"totalFen":', o.total_fen
         , ',"refundedFen":', o.refunded_fen
-        , ',"createdAt":', coalesce('"' || to_char(o.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')
-        , ',"payBy":', coalesce('"' || to_char(o.pay_by AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')
-        , ',"paidAt":', coalesce('"' || to_char(o.paid_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')
-        , ',"shippedAt":', coalesce('"' || to_char(o.shipped_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')
-        , ',"completedAt":', coalesce('"' || to_char(o.completed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')
-        , ',"cancelledAt":', coalesce('"' || to_char(o.cancelled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')), '.000000Z', 'Z')
+        , ',"createdAt":', coalesce('"' || to_char(o.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"') || '"', 'null')
+        , ',"payBy":', coalesce('"' || to_char(o.pay_by AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"') || '"', 'null')
+        , ',"paidAt":', coalesce('"' || to_char(o.paid_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"') || '"', 'null')
+        , ',"shippedAt":', coalesce('"' || to_char(o.shipped_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"') || '"', 'null')
+        , ',"completedAt":', coalesce('"' || to_char(o.completed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"') || '"', 'null')
+        , ',"cancelledAt":', coalesce('"' || to_char(o.cancelled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"') || '"', 'null')), '.000000Z', 'Z')
         , ',"lines":', coalesce(o.shown_lines, (SELECT json_agg(x)::text FROM (
         SELECT l.id::text AS "id",  l.sku_id::text AS "skuId",  l.product_id::text AS "productId",  l.title AS "title",  l.options AS "options",  l.image AS "image",  l.unit_fen AS "priceFen",  l.quantity AS "quantity",
     l.paid_fen AS "paidFen",  l.refunded_quantity AS "refundedQuantity",  l.refunded_fen AS "refundedFen" FROM order_line l WHERE l.order_id = o.id ORDER BY l.id) x))
         , ',"address":', o.address || '{"id": null}'
         , ',"note":', to_json(o.note),
-            ',"receiveBy":', coalesce('"' || replace(to_char(o.receive_by AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000Z', 'Z') || '"', 'null'),
+            ',"receiveBy":', coalesce('"' || replace(to_char(o.receive_by AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"'), '.000000Z', 'Z') || '"', 'null'),
             ',"parcels":', CASE WHEN o.shipped_at IS NULL THEN '[]' ELSE coalesce((SELECT json_agg(x)::text FROM (
                 SELECT p.carrier, p.tracking_no AS "trackingNo",
-                    replace(to_char(p.shipped_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '.000000Z', 'Z') AS "shippedAt"
+                    replace(to_char(p.shipped_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"'), '.000000Z', 'Z') AS "shippedAt"
                 FROM parcel p WHERE p.order_id = o.id ORDER BY p.id) x), '[]') END)),
         (SELECT json_agg(r ORDER BY r.id)::text FROM (
         SELECT id, out_refund_no, amount_fen, state, reason, payer_refund_fen, user_received_account, requested_at, succeeded_at FROM refund WHERE payable = o.no) r)

@@ -28,12 +28,12 @@ SELECT w.place, page.*
         , ',"freightFen":', o.freight_fen
         , ',"totalFen":', o.total_fen
         , ',"refundedFen":', o.refunded_fen
-        , ',"createdAt":', coalesce('"' || to_char(o.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')
-        , ',"payBy":', coalesce('"' || to_char(o.pay_by AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')
-        , ',"paidAt":', coalesce('"' || to_char(o.paid_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')
-        , ',"shippedAt":', coalesce('"' || to_char(o.shipped_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')
-        , ',"completedAt":', coalesce('"' || to_char(o.completed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')
-        , ',"cancelledAt":', coalesce('"' || to_char(o.cancelled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"', 'null')), '.000000Z', 'Z')
+        , ',"createdAt":', coalesce('"' || to_char(o.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"') || '"', 'null')
+        , ',"payBy":', coalesce('"' || to_char(o.pay_by AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"') || '"', 'null')
+        , ',"paidAt":', coalesce('"' || to_char(o.paid_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"') || '"', 'null')
+        , ',"shippedAt":', coalesce('"' || to_char(o.shipped_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"') || '"', 'null')
+        , ',"completedAt":', coalesce('"' || to_char(o.completed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"') || '"', 'null')
+        , ',"cancelledAt":', coalesce('"' || to_char(o.cancelled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"') || '"', 'null')), '.000000Z', 'Z')
         , ',"lines":', coalesce(o.shown_lines, (SELECT json_agg(x)::text FROM (
         SELECT l.id::text AS "id",  l.sku_id::text AS "skuId",  l.product_id::text AS "productId",  l.title AS "title",  l.options AS "options",  l.image AS "image",  l.unit_fen AS "priceFen",  l.quantity AS "quantity",
     l.paid_fen AS "paidFen",  l.refunded_quantity AS "refundedQuantity",  l.refunded_fen AS "refundedFen" FROM order_line l WHERE l.order_id = o.id ORDER BY l.id) x)), '}'), ',' ORDER BY o.n)

@@ -91,9 +91,9 @@ class Mine(msgspec.Struct):
 
 _HEAD: Final = Head.__struct_fields__
 _HEADS: Final = ", ".join(f"o.{name}" for name in _HEAD)
-# As msgspec writes times, whatever a session is set to, but for `.000000` (see `_PLAIN`); backslashes because a colon would
-# begin a parameter's name.
-_TIME: Final = """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24\\:MI\\:SS.US"Z"')"""
+# As msgspec writes times, whatever a session is set to, but for `.000000` (see `_PLAIN`). In quotes, since a colon before a
+# letter would begin a parameter's name.
+_TIME: Final = """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24":"MI":"SS.US"Z"')"""
 _PLAIN: Final = "replace({times}, '.000000Z', 'Z')"
 """Whole seconds as msgspec writes them, in text in which nothing else looks so."""
 
