@@ -4,7 +4,7 @@ Context: a standby replays what the primary has done a moment ago, or, when it l
 Decision: several times a second the primary is asked how far its log reaches; once the standby has replayed that far, it
 is proven to know everything that was committed before the question was sent. Who reads says as of when it must know.
 Consequence: a standby that lags or is away is not asked at all; one that dies, or falls silent, while it is asked costs
-whoever asked half a second, and the primary answers. Alternative: the delay that `pg_stat_replication` reports, which is
+whoever asked half a second (a report three times that), and the primary answers. Alternative: the delay that `pg_stat_replication` reports, which is
 the primary's opinion of a moment nobody can name.
 """
 

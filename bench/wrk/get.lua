@@ -19,7 +19,6 @@ function init(args)
     for i, row in ipairs(mine) do requests[i] = new and row[1] or feed.get(row[1], row[2]) end
 end
 
-
 local function blanked(path)
     local blanks = {}
     for i = 1, 40 do blanks[i] = math.random(2) == 1 and "+" or "%20" end

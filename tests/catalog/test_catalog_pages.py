@@ -12,9 +12,9 @@ from litestar.di import Provide
 
 from catalog import controllers
 from catalog.levels import Reading
-from catalog.pages import Pages
+from catalog.pages import _MOST_IN_A_BURST, Pages
 from catalog.printing import printed
-from catalog.schemas import Option, ProductDetail, SkuDetail
+from catalog.schemas import ProductDetail, SkuDetail
 from dev.postgres import Cluster
 from kit.database import Database
 from kit.news import TRUST_S, News
@@ -133,6 +133,18 @@ async def test_a_price_ends_the_lists_that_show_it_and_those_that_it_may_enter(
     assert {item["priceFen"] for items in found for item in items if item["id"] == str(tea)} == {5500}
 
 
+async def test_a_flood_of_changed_products_ends_all_lists_at_once(hearing: Remembering, shelf: Put, sql: Any) -> None:
+    """Looking for each of thousands in all of them would keep the process from everything else."""
+    await shelf("明前龙井")
+    await hearing.hears(sql)
+    await hearing.http.get("/api/v1/products")
+    hearing.pages._burst_at = float("-inf")  # what was put there counts too
+    for others in range(1000, 1000 + _MOST_IN_A_BURST + 1):
+        assert hearing.pages._lists.find(b"/api/v1/products?") is not None, others
+        hearing.pages._product_changed(str(others))
+    assert hearing.pages._lists.find(b"/api/v1/products?") is None
+
+
 @pytest.mark.parametrize(
     ("change", "listed"),
     [
@@ -222,7 +234,7 @@ async def test_a_sku_that_is_switched_off_is_neither_shown_nor_counted(
 
 async def test_what_changes_while_it_is_read_is_not_remembered(hearing: Remembering) -> None:
     memory = hearing.pages._details
-    page = printed("getProduct", b"no-cache", _detail(), skus=(1,), stock_at=0.0)
+    page = printed("getProduct", b"no-cache", {}, places=())
     reading = memory.reading()
     hearing.pages._product_changed("7")
     memory.keep(b"/api/v1/products/7?", page, reading)
@@ -253,38 +265,6 @@ async def test_what_is_asked_with_a_lot_of_noise_takes_no_room(hearing: Remember
         await hearing.until(remembered)  # news of what was put there may still be on its way
         assert (await hearing.http.get(a_lot)).status_code == 200
         assert (a_little.encode() in known, a_lot.encode() in known) == (True, False)
-
-
-def _detail() -> ProductDetail:
-    sku = SkuDetail("1", 100, None, None, 10, [Option("1", "1", '"stock":8888888888888888')], 3)
-    return ProductDetail(
-        id="7", category_id="1", title='"stock":8888888888888888', subtitle="", images=[], detail_images=[],
-        description="", tags=[], price_fen=100, max_price_fen=100, list_price_fen=None, sold=0, stock=3, specs=[],
-        skus=[sku],
-    )  # fmt: skip
-
-
-async def test_a_title_that_looks_like_a_place_is_none() -> None:
-    page = printed("getProduct", b"no-cache", _detail(), skus=(1,), stock_at=0.0)
-    page.fill(Reading(1.0, {1: 42}))
-    assert page.body.count(b'"stock":42') == 2
-    assert page.body.count(b"8888888888888888") == 2
-    tag = page.etag
-    page.fill(Reading(2.0, {1: 7}))
-    assert page.body.count(b'"stock":7') == 2
-    assert page.etag != tag
-    page.fill(Reading(1.5, {1: 9}))  # an older look comes late
-    assert page.body.count(b'"stock":7') == 2
-
-
-async def test_a_number_whose_skus_did_not_move_is_left_as_it_stands() -> None:
-    shown = [{"stock": 12}, {"stock": 7}]
-    page = printed("listProducts", b"no-cache", shown, places=[(1, 2), (3,)], stock_at=0.0)
-    assert page.follow({2}, {1: 5, 2: 6, 3: 99}, 1.0)
-    assert (page.body, page.stock_at) == (b'[{"stock":11},{"stock":7}]', 1.0)
-    before = page.etag
-    assert not page.follow({2, 3}, {1: 5, 3: 6}, 2.0), "of 2 nothing is known"
-    assert (page.etag, page.stock_at) == (before, 1.0)
 
 
 async def test_what_sells_is_shown_without_the_stock_being_asked_for_each_page(

@@ -33,11 +33,11 @@ class Members:
         self.shelf, self.prices, self.placed = shelf, prices, placed
         self.buyers = [battle.buyer(name("member"), number % 2) for number in range(size)]
         self.over = threading.Event()
-        self.refused: list[tuple[float, int, str]] = []
-        """Answers that blame the shop, also those to staff: when it was asked, status and path."""
+        self.refused: list[tuple[int, str]] = []
+        """Answers that blame the shop, also those to staff: status and path."""
         self.turns = 0
         for client in [*self.buyers, shelf.buyer, shelf.operator]:
-            client.http.event_hooks = {"request": [_stamp], "response": [self._note]}
+            client.http.event_hooks = {"response": [self._note]}
 
     def act(self, number: int) -> None:
         buyer, address = self.buyers[number], ""
@@ -107,11 +107,7 @@ class Members:
 
     def _note(self, answer: httpx.Response) -> None:
         if answer.status_code >= 500:
-            self.refused.append((answer.request.extensions["asked_at"], answer.status_code, answer.request.url.path))
-
-
-def _stamp(request: httpx.Request) -> None:
-    request.extensions["asked_at"] = time.monotonic()
+            self.refused.append((answer.status_code, answer.request.url.path))
 
 
 def _at_the_other_door(buyer: Buyer, path: str) -> dict[str, Any]:
